@@ -1,0 +1,65 @@
+package fsroot
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tare/internal/sys"
+)
+
+// TestRace lets goroutines exchange a directory of the path with a link out of the root while things are made below it. Each try may fail; none
+// may make anything outside, which tree's cleanup looks at.
+func TestRace(t *testing.T) {
+	r, root, canary := tree(t, "v/x/y/", "v/out -> CANARY", "v/up -> ../../canary")
+	stop := make(chan struct{})
+	var racers sync.WaitGroup
+	for _, other := range []string{"out", "up"} {
+		racers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = unix.Renameat2(unix.AT_FDCWD, root+"/v/x", unix.AT_FDCWD, root+"/v/"+other, unix.RENAME_EXCHANGE)
+				}
+			}
+		})
+	}
+	attempts, made := 0, 0
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); attempts++ {
+		name := "v/x/y/n" + itoa(attempts)
+		calls := []func() (int, error){
+			func() (int, error) { return r.MkdirAll(name+"d/e/f", 0o755) },
+			func() (int, error) { return r.CreateFile(name+"f", 0o600) },
+			func() (int, error) { return r.OpenNoFollow("v/x") },
+			func() (int, error) { return -1, r.Symlink("t", name+"l") },
+			func() (int, error) { return -1, r.Mknod(name+"n", unix.S_IFREG|0o600, 0) },
+		}
+		fd, err := calls[attempts%len(calls)]()
+		if err != nil {
+			continue
+		}
+		made++
+		if fd >= 0 {
+			if path, _ := os.Readlink("/proc/self/fd/" + itoa(fd)); !strings.HasPrefix(path, root+"/") {
+				t.Errorf("opened %s", path)
+			}
+			sys.Close(fd)
+		}
+	}
+	close(stop)
+	racers.Wait()
+	if names, _ := filepath.Glob(canary + "/*"); len(names) != 1 {
+		t.Errorf("the canary directory has %v", names)
+	}
+	t.Logf("%d of %d succeeded", made, attempts)
+	if made == 0 {
+		t.Error("no call ever succeeded: the test shows nothing")
+	}
+}

@@ -1,0 +1,207 @@
+package sys
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pipe makes a pipe of blocking descriptors, which the caller closes. pipe2(2).
+func Pipe() (read, write int, err error) {
+	var p [2]int
+	err = unix.Pipe2(p[:], unix.O_CLOEXEC)
+	return p[0], p[1], os.NewSyscallError("pipe2", err)
+}
+
+// MemFile makes an anonymous file with that content, at its beginning. memfd_create(2).
+func MemFile(name string, content []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteAt(content, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Flock locks the open file for itself alone; with wait unset a lock held elsewhere is EWOULDBLOCK. flock(2).
+func Flock(f *os.File, wait bool) error {
+	how := unix.LOCK_EX
+	if !wait {
+		how |= unix.LOCK_NB
+	}
+	err := retryEINTR(func() error { return unix.Flock(int(f.Fd()), how) })
+	if err != nil {
+		return &os.PathError{Op: "flock", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// Funlock gives up the lock of the open file. flock(2).
+func Funlock(f *os.File) error {
+	return os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_UN))
+}
+
+// The functions below work in a directory of the runtime's own, where nobody else makes names.
+
+// OpenDir opens the directory at path, which must not be a symbolic link.
+func OpenDir(path string) (*os.File, error) {
+	return OpenAt(nil, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+}
+
+// OpenAt opens name in dir, or from the working directory for a nil dir. openat(2).
+func OpenAt(dir *os.File, name string, flags int) (*os.File, error) {
+	at, path := unix.AT_FDCWD, name
+	if dir != nil {
+		at, path = int(dir.Fd()), filepath.Join(dir.Name(), name)
+	}
+	var fd int
+	err := retryEINTR(func() (err error) {
+		fd, err = unix.Openat(at, name, flags|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// ReadFileAt reads the regular file name in dir.
+func ReadFileAt(dir *os.File, name string) ([]byte, error) {
+	f, err := OpenAt(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// ReplaceFileAt writes the file name in dir by way of a new file that is renamed over it: a reader sees the
+// old content or the new. It is not synced to a disk: state lives on a tmpfs, and after a crash of the whole
+// host there is no container to know of.
+func ReplaceFileAt(dir *os.File, name string, content []byte, mode uint32) error {
+	return replaceFile(int(dir.Fd()), dir.Name(), name, content, mode)
+}
+
+// ReplaceFile is ReplaceFileAt for a path.
+func ReplaceFile(path string, content []byte, mode uint32) error {
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	at, err := Openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer Close(at)
+	return replaceFile(at, dir, name, content, mode)
+}
+
+func replaceFile(at int, dir, name string, content []byte, mode uint32) error {
+	fresh := "." + name
+	fail := func(op string, err error) error {
+		return &os.PathError{Op: op, Path: filepath.Join(dir, name), Err: err}
+	}
+	fd, err := unix.Openat(at, fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+	if err != nil {
+		return fail("create", err)
+	}
+	err = Write(fd, content)
+	unix.Close(fd)
+	if err != nil {
+		_ = unix.Unlinkat(at, fresh, 0)
+		return fail("write", err)
+	}
+	if err := unix.Renameat(at, fresh, at, name); err != nil {
+		_ = unix.Unlinkat(at, fresh, 0)
+		return fail("rename", err)
+	}
+	return nil
+}
+
+// MkfifoAt makes a fifo of exactly that mode in dir, for that owner.
+func MkfifoAt(dir *os.File, name string, mode uint32, uid, gid int) error {
+	at, path := int(dir.Fd()), filepath.Join(dir.Name(), name)
+	if err := unix.Mknodat(at, name, unix.S_IFIFO|mode, 0); err != nil {
+		return &os.PathError{Op: "mkfifo", Path: path, Err: err}
+	}
+	if err := unix.Fchmodat(at, name, mode, 0); err != nil { // whatever the umask
+		return &os.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	if uid == os.Geteuid() && gid == os.Getegid() {
+		return nil
+	}
+	if err := unix.Fchownat(at, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "chown", Path: path, Err: err}
+	}
+	return nil
+}
+
+// ExistsAt tells whether name is in dir.
+func ExistsAt(dir *os.File, name string) bool {
+	var st unix.Stat_t
+	return unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+}
+
+// Unlinked tells whether the open directory was removed.
+func Unlinked(dir *os.File) (bool, error) {
+	st, err := Fstat(int(dir.Fd()))
+	return st.Nlink == 0, err
+}
+
+// OwnerOf gives the uid of the open file's owner.
+func OwnerOf(f *os.File) (uint32, error) {
+	st, err := Fstat(int(f.Fd()))
+	return st.Uid, err
+}
+
+// MemfdExecutable makes an anonymous file that can be sealed and executed. The caller closes it. memfd_create(2).
+func MemfdExecutable(name string) (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // MFD_EXEC: Linux 6.3; before, every one can be executed
+		fd, err = unix.MemfdCreate(name, flags)
+	}
+	return fd, os.NewSyscallError("memfd_create", err)
+}
+
+// CopyAll copies from in's offset to its end into out. sendfile(2).
+func CopyAll(out, in int) error {
+	for {
+		n, err := unix.Sendfile(out, in, nil, 1<<30)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n == 0 || err != nil {
+			return os.NewSyscallError("sendfile", err)
+		}
+	}
+}
+
+// SetCloseOnExec has an execution close the descriptor. fcntl(2).
+func SetCloseOnExec(fd int) error {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC)
+	return os.NewSyscallError("fcntl F_SETFD", err)
+}
+
+// CloseOnExecFrom has an execution close every descriptor from low on. The flag is of Linux 5.11; before it,
+// what was born close-on-exec stays so and the rest is the caller's to mark. close_range(2).
+func CloseOnExecFrom(low int) error {
+	err := unix.CloseRange(uint(low), 1<<32-1, unix.CLOSE_RANGE_CLOEXEC)
+	if errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return os.NewSyscallError("close_range", err)
+}
+
+// IsOpen tells whether fd is an open descriptor. fcntl(2).
+func IsOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}

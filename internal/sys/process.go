@@ -1,0 +1,146 @@
+package sys
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The wrappers of this file act on the calling thread alone, where the standard library would act on all
+// threads: the init stage changes the one thread that executes the workload.
+
+// SetDumpable says whether the process may be traced, and its /proc entries read, by its own user. prctl(2).
+func SetDumpable(on bool) error {
+	return prctl("PR_SET_DUMPABLE", unix.PR_SET_DUMPABLE, bit(on), 0)
+}
+
+// SetParentDeathSignal has the kernel send sig when the thread that made this process ends; 0 for none. prctl(2).
+func SetParentDeathSignal(sig unix.Signal) error {
+	return prctl("PR_SET_PDEATHSIG", unix.PR_SET_PDEATHSIG, uintptr(sig), 0)
+}
+
+// SetChildSubreaper makes the process adopt the orphans among its descendants. prctl(2).
+func SetChildSubreaper() error {
+	return prctl("PR_SET_CHILD_SUBREAPER", unix.PR_SET_CHILD_SUBREAPER, 1, 0)
+}
+
+// SetNoNewPrivs keeps this thread and what it executes from ever gaining privileges. prctl(2).
+func SetNoNewPrivs() error {
+	return prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+}
+
+// SetKeepCaps lets the permitted capabilities survive a change from uid 0 to another. prctl(2).
+func SetKeepCaps(on bool) error {
+	return prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, bit(on), 0)
+}
+
+// SetName names the thread, for ps(1). At most 15 bytes count. prctl(2).
+func SetName(name string) error {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(p)), 0)
+	return syscallError("PR_SET_NAME", errno)
+}
+
+func prctl(name string, op, a1, a2 uintptr) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, op, a1, a2, 0, 0, 0)
+	return syscallError("prctl "+name, errno)
+}
+
+func bit(on bool) uintptr {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func syscallError(call string, errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return os.NewSyscallError(call, errno)
+}
+
+// Wait waits for the end of the child process pid.
+func Wait(pid int) (unix.WaitStatus, error) {
+	var ws unix.WaitStatus
+	err := retryEINTR(func() error {
+		_, err := unix.Wait4(pid, &ws, 0, nil)
+		return err
+	})
+	return ws, os.NewSyscallError("wait4", err)
+}
+
+// Execve replaces the process by the program path. It returns on failure only. The strings are made before
+// the last filter is in force, so that nothing but execve(2) is called here.
+func Execve(path *byte, argv, envv []*byte) syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])))
+	return errno
+}
+
+// PidfdOpen gives a close-on-exec descriptor of the process pid. The caller closes it. pidfd_open(2), Linux 5.3.
+func PidfdOpen(pid int) (int, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	return fd, os.NewSyscallError("pidfd_open", err)
+}
+
+// PidfdSendSignal sends sig to the process of the descriptor. pidfd_send_signal(2), Linux 5.1.
+func PidfdSendSignal(fd int, sig unix.Signal) error {
+	return os.NewSyscallError("pidfd_send_signal", unix.PidfdSendSignal(fd, sig, nil, 0))
+}
+
+// Poll waits until one of fds is ready or timeout milliseconds have passed (-1: for ever), and returns how
+// many are.
+func Poll(fds []unix.PollFd, timeout int) (n int, err error) {
+	err = retryEINTR(func() error {
+		n, err = unix.Poll(fds, timeout)
+		return err
+	})
+	return n, os.NewSyscallError("poll", err)
+}
+
+// WaitExit waits until the process of the pidfd has ended, or for timeout milliseconds, and tells which.
+func WaitExit(pidfd, timeout int) (ended bool, err error) {
+	n, err := Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, timeout)
+	return n > 0, err
+}
+
+// Signal sends sig to the process pid. A process that has ended is os.ErrProcessDone.
+func Signal(pid int, sig unix.Signal) error {
+	err := unix.Kill(pid, sig)
+	if errors.Is(err, unix.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return os.NewSyscallError("kill", err)
+}
+
+// Getcwd gives the path of the working directory. One that cannot be reached from the root starts with
+// "(unreachable)". getcwd(2), which a Go program must call bare: os.Getwd believes $PWD.
+func Getcwd() (string, error) {
+	var b [unix.PathMax]byte
+	n, err := unix.Getcwd(b[:])
+	if err != nil {
+		return "", os.NewSyscallError("getcwd", err)
+	}
+	return string(b[:max(n-1, 0)]), nil
+}
+
+// Mode gives the type and permissions of the file at path. stat(2).
+func Mode(path string) (uint32, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st.Mode, nil
+}
+
+// AccessExec tells whether the effective user may execute the file. faccessat2(2), Linux 5.8. The error is bare.
+func AccessExec(path string) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+}

@@ -1,0 +1,144 @@
+package sys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socketpair makes a connected pair of AF_UNIX stream sockets. The caller closes both. unix(7).
+func Socketpair() (a, b int, err error) {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	return p[0], p[1], os.NewSyscallError("socketpair", err)
+}
+
+// ConnectUnix connects to the stream socket at path. The caller closes the descriptor. unix(7).
+func ConnectUnix(path string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := retryEINTR(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) }); err != nil {
+		unix.Close(fd)
+		return -1, &os.PathError{Op: "connect", Path: path, Err: err}
+	}
+	return fd, nil
+}
+
+// SendFD sends one descriptor with the payload, which must not be empty, in one message. unix(7), SCM_RIGHTS.
+func SendFD(socket, fd int, payload string) error {
+	rights := unix.UnixRights(fd)
+	err := retryEINTR(func() error { return unix.Sendmsg(socket, []byte(payload), rights, nil, unix.MSG_NOSIGNAL) })
+	return os.NewSyscallError("sendmsg SCM_RIGHTS", err)
+}
+
+// RecvFD receives exactly one descriptor, close-on-exec, which the caller closes.
+func RecvFD(socket int) (int, error) {
+	var payload [4096]byte
+	oob := make([]byte, unix.CmsgSpace(4*8))
+	var n, oobn int
+	err := retryEINTR(func() (err error) {
+		n, oobn, _, _, err = unix.Recvmsg(socket, payload[:], oob, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		return -1, os.NewSyscallError("recvmsg", err)
+	}
+	var fds []int
+	if msgs, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil {
+		for i := range msgs {
+			got, _ := unix.ParseUnixRights(&msgs[i])
+			fds = append(fds, got...)
+		}
+	}
+	if n > 0 && len(fds) == 1 {
+		return fds[0], nil
+	}
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	return -1, errors.New("recvmsg: want one message with one descriptor")
+}
+
+// Write writes all of b to a blocking descriptor. A closed peer is EPIPE, never a signal that ends the process:
+// the Go runtime ignores SIGPIPE for descriptors above 2.
+func Write(fd int, b []byte) error {
+	for len(b) > 0 {
+		var n int
+		err := retryEINTR(func() (err error) {
+			n, err = unix.Write(fd, b)
+			return err
+		})
+		if err != nil {
+			return os.NewSyscallError("write", err)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// ReadFull fills b from a blocking descriptor and returns how much there was before an end of file.
+func ReadFull(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		var m int
+		err := retryEINTR(func() (err error) {
+			m, err = unix.Read(fd, b[n:])
+			return err
+		})
+		if err != nil {
+			return n, os.NewSyscallError("read", err)
+		}
+		if m == 0 {
+			break
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// ListenUnixgram makes a datagram socket name in the directory dir, of exactly that mode. A socket that is
+// there is replaced. The path may be longer than a socket address: it goes by the directory's descriptor.
+// The caller closes the descriptor. unix(7).
+func ListenUnixgram(dir, name string, mode uint32) (int, error) {
+	at, err := Openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, err
+	}
+	defer Close(at)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	_ = unix.Unlinkat(at, name, 0)
+	path := fmt.Sprintf("/proc/self/fd/%d/%s", at, name)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		unix.Close(fd)
+		return -1, &os.PathError{Op: "bind", Path: dir + "/" + name, Err: err}
+	}
+	if err := Fchmodat(at, name, mode); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// SendUnixgram sends lines as one datagram to the socket at path (a leading @ is an abstract one), with the
+// descriptor fd unless it is negative.
+func SendUnixgram(path string, lines [][]byte, fd int) error {
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(socket)
+	var rights []byte
+	if fd >= 0 {
+		rights = unix.UnixRights(fd)
+	}
+	err = retryEINTR(func() error {
+		return unix.Sendmsg(socket, bytes.Join(lines, []byte{'\n'}), rights, &unix.SockaddrUnix{Name: path}, unix.MSG_NOSIGNAL)
+	})
+	return os.NewSyscallError("sendmsg", err)
+}
