@@ -1,0 +1,256 @@
+package nsenter
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Join names a namespace to enter.
+type Join struct {
+	Type int // one CLONE_NEW* flag
+	FD   int // an open descriptor of the namespace, borrowed
+}
+
+// Request says what Start starts. The zero value of every optional field means "none".
+type Request struct {
+	Exe  *os.File // what to execute: an O_PATH descriptor is enough. Borrowed
+	Args []string
+	Env  []string
+
+	New  uintptr // CLONE_NEW* flags of the namespaces to make, without CLONE_NEWCGROUP
+	Join []Join  // namespaces to enter before the new ones are made
+
+	// MapIDs writes the id maps of a new user namespace for the process pid. It runs in the parent while the
+	// child waits; nil with no new user namespace.
+	MapIDs func(pid int) error
+
+	TimeOffsets []byte   // content of /proc/self/timens_offsets, with CLONE_NEWTIME in New
+	Proc        *os.File // a handle on the caller's /proc; needed with TimeOffsets. Borrowed
+
+	Cgroup *os.File // cgroup v2 directory to be born in. Borrowed
+
+	Inherit []int // descriptors beside 0, 1 and 2 that stay open across the execution, under their numbers
+}
+
+// Error is a failure of the raw stage.
+type Error struct {
+	Step  string // what was attempted
+	Errno syscall.Errno
+}
+
+func (e *Error) Error() string { return e.Step + ": " + e.Errno.Error() }
+
+func (e *Error) Unwrap() error { return e.Errno }
+
+// Start starts the process and returns its pid as the caller sees it once it executes r.Exe. The process is a
+// child of the caller: when it is not needed any more, the caller waits for it.
+//
+// The calling goroutine must be locked to its thread, and the thread must live as long as the child is not
+// handed over: the child asks for SIGKILL at the death of that thread (PR_SET_PDEATHSIG in prctl(2)).
+func Start(r *Request) (pid int, err error) {
+	st, closeFiles, err := newStage(r)
+	if err != nil {
+		return 0, err
+	}
+	defer closeFiles()
+
+	syscall.ForkLock.Lock()
+	child, errno := fork(st)
+	afterFork()
+	syscall.ForkLock.Unlock()
+	runtime.KeepAlive(r)
+	if errno != 0 {
+		return 0, &Error{Step: forkStep(st).String(), Errno: errno}
+	}
+	unix.Close(st.report)
+	st.report = -1
+	return follow(r, st, int(child))
+}
+
+// forkStep tells which of its duties a refused first clone3 is blamed on.
+func forkStep(st *stage) step {
+	if st.twice || st.new == 0 {
+		return stepFork
+	}
+	return stepClone
+}
+
+// follow accompanies the raw stage through its pipe, from its birth to its execution.
+func follow(r *Request, st *stage, child int) (int, error) {
+	pid := child
+	for {
+		m, err := readMessage(st.reportRead)
+		switch {
+		case err != nil:
+			return 0, abandon(pid, child, err)
+		case m.step == stepDone: // end of file: the execution closed the pipe
+			reap(child, pid)
+			return pid, nil
+		case m.step == stepPid:
+			pid = int(m.value)
+		case m.step == stepMaps:
+			if err := r.MapIDs(pid); err != nil {
+				return 0, abandon(pid, child, err)
+			}
+			if _, err := unix.Write(st.syncWrite, []byte{1}); err != nil {
+				return 0, abandon(pid, child, os.NewSyscallError("write", err))
+			}
+		default:
+			return 0, abandon(pid, child, &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)})
+		}
+	}
+}
+
+// abandon ends what was started, and passes err on.
+func abandon(pid, child int, err error) error {
+	_ = unix.Kill(pid, unix.SIGKILL)
+	if pid != child {
+		_, _ = wait(pid)
+	}
+	_ = unix.Kill(child, unix.SIGKILL)
+	_, _ = wait(child)
+	return err
+}
+
+// reap waits for the entrant, which has ended by now if there was one beside init.
+func reap(child, pid int) {
+	if child != pid {
+		_, _ = wait(child)
+	}
+}
+
+func wait(pid int) (unix.WaitStatus, error) {
+	var ws unix.WaitStatus
+	for {
+		_, err := unix.Wait4(pid, &ws, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return ws, err
+		}
+	}
+}
+
+// message is what the raw stage writes to its pipe: a step reached, or failed with the errno in value.
+type message struct {
+	step  step
+	value int32
+}
+
+func readMessage(fd int) (message, error) {
+	var b [8]byte
+	for {
+		n, err := unix.Read(fd, b[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return message{}, os.NewSyscallError("read", err)
+		case n == 0:
+			return message{step: stepDone}, nil
+		case n != len(b): // a write of eight bytes into a pipe is never divided
+			return message{}, fmt.Errorf("read: %d bytes of a message of the raw stage, want %d", n, len(b))
+		}
+		return message{step: step(binary.NativeEndian.Uint32(b[:])), value: int32(binary.NativeEndian.Uint32(b[4:]))}, nil
+	}
+}
+
+// newStage lays out what the raw stage needs, in memory that needs no runtime to be read.
+func newStage(r *Request) (st *stage, closeFiles func(), err error) {
+	st = &stage{
+		exe: number(r.Exe), new: r.New, join: r.Join, offsets: r.TimeOffsets,
+		cgroup: number(r.Cgroup), proc: number(r.Proc),
+		reportRead: -1, report: -1, sync: -1, syncWrite: -1,
+	}
+	closeFiles = func() {
+		for _, fd := range []int{st.reportRead, st.report, st.sync, st.syncWrite} {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+		}
+	}
+	defer func() {
+		if err != nil {
+			closeFiles()
+		}
+	}()
+	st.newUser = r.New&unix.CLONE_NEWUSER != 0
+	for _, j := range r.Join {
+		st.joinUser = st.joinUser || j.Type == unix.CLONE_NEWUSER
+	}
+	// A PID namespace is entered by the next child only; a time namespace gets its offsets before its first
+	// process (time_namespaces(7)); and what is joined is joined with the privileges of before.
+	st.twice = len(r.Join) > 0 || len(r.TimeOffsets) > 0
+	if st.argv, err = syscall.SlicePtrFromStrings(r.Args); err != nil {
+		return nil, nil, fmt.Errorf("arguments of the init stage: %w", err)
+	}
+	if st.envv, err = syscall.SlicePtrFromStrings(r.Env); err != nil {
+		return nil, nil, fmt.Errorf("environment of the init stage: %w", err)
+	}
+	if err = st.openPipes(); err != nil {
+		return nil, nil, err
+	}
+	st.keep = keepSorted(r.Inherit, st)
+	return st, closeFiles, nil
+}
+
+// number is the number of an open file, -1 for none.
+func number(f *os.File) int {
+	if f == nil {
+		return -1
+	}
+	return int(f.Fd())
+}
+
+func (st *stage) openPipes() error {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	st.reportRead, st.report = p[0], p[1]
+	if !st.newUser {
+		return nil
+	}
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	st.sync, st.syncWrite = p[0], p[1]
+	return nil
+}
+
+// keepSorted lists the descriptors that the last fork keeps, ascending and each once: those to inherit, and
+// the two that the raw stage itself needs up to its execution, which closes them.
+func keepSorted(inherit []int, st *stage) []keepFD {
+	keep := make([]keepFD, 0, len(inherit)+2)
+	for _, fd := range inherit {
+		if fd > 2 {
+			keep = append(keep, keepFD{fd: fd, inherit: true})
+		}
+	}
+	keep = append(keep, keepFD{fd: st.exe}, keepFD{fd: st.report})
+	slices.SortFunc(keep, func(a, b keepFD) int { return a.fd - b.fd })
+	return slices.CompactFunc(keep, func(a, b keepFD) bool { return a.fd == b.fd })
+}
+
+// cloneArgs is struct clone_args of clone3(2), as of Linux 5.7.
+type cloneArgs struct {
+	flags      uint64
+	pidFD      uint64
+	childTID   uint64
+	parentTID  uint64
+	exitSignal uint64
+	stack      uint64
+	stackSize  uint64
+	tls        uint64
+	setTID     uint64
+	setTIDSize uint64
+	cgroup     uint64
+}
+
+const sizeofCloneArgs = unsafe.Sizeof(cloneArgs{})

@@ -1,0 +1,77 @@
+package nsenter
+
+// step names a point in the life of the raw stage. It crosses the pipe as a number.
+type step uint32
+
+const (
+	stepDone step = iota // the binary was executed
+	stepPid              // value: the pid of init, as the caller sees it
+	stepMaps             // the new user namespace waits for its id maps
+	stepFork
+	stepClone
+	stepJoinUser
+	stepJoinPID
+	stepJoinMount
+	stepJoinNetwork
+	stepJoinIPC
+	stepJoinUTS
+	stepJoinCgroup
+	stepJoinTime
+	stepUnshareTime
+	stepTimeOffsets
+	stepParent
+	stepRootGID
+	stepRootUID
+	stepDeathSignal
+	stepCloseFDs
+	stepInheritFD
+	stepCapabilities
+	stepExec
+)
+
+// String says what was attempted, as the head of an error.
+func (s step) String() string {
+	switch s {
+	case stepFork:
+		return "fork"
+	case stepClone:
+		return "make new namespaces: clone3"
+	case stepJoinUser:
+		return "join user namespace: setns"
+	case stepJoinPID:
+		return "join pid namespace: setns"
+	case stepJoinMount:
+		return "join mount namespace: setns"
+	case stepJoinNetwork:
+		return "join network namespace: setns"
+	case stepJoinIPC:
+		return "join ipc namespace: setns"
+	case stepJoinUTS:
+		return "join uts namespace: setns"
+	case stepJoinCgroup:
+		return "join cgroup namespace: setns"
+	case stepJoinTime:
+		return "join time namespace: setns"
+	case stepUnshareTime:
+		return "make new time namespace: unshare"
+	case stepTimeOffsets:
+		return "linux.timeOffsets (/linux/timeOffsets): write /proc/self/timens_offsets"
+	case stepParent:
+		return "wait for the id maps: the runtime has gone"
+	case stepRootGID:
+		return "become gid 0 of the user namespace: is it mapped in /linux/gidMappings?: setresgid"
+	case stepRootUID:
+		return "become uid 0 of the user namespace: is it mapped in /linux/uidMappings?: setresuid"
+	case stepDeathSignal:
+		return "set parent-death signal: prctl"
+	case stepCloseFDs:
+		return "close the caller's descriptors: close_range"
+	case stepInheritFD:
+		return "pass on a descriptor: fcntl"
+	case stepCapabilities:
+		return "give up CAP_DAC_OVERRIDE: capset"
+	case stepExec:
+		return "execute the init stage: execveat"
+	}
+	return "raw stage"
+}
