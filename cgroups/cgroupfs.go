@@ -1,0 +1,207 @@
+package cgroups
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tare/cgroups/devbpf"
+	"tare/cgroups/v2"
+	"tare/internal/sys"
+)
+
+// cgroupfs is the Manager of a cgroup that we make ourselves in a v2 tree.
+type cgroupfs struct {
+	mount string
+	cg    *v2.Cgroup
+	plan  *plan // what Create is to do; nil after Load
+
+	absent bool // there is no cgroup: see Manager
+}
+
+// plan is what Create is to do.
+type plan struct {
+	tree     *v2.Tree
+	path     string // below the mount
+	settings []v2.Setting
+	program  []sys.BPFInsn // device rules
+	cfg      Config
+}
+
+func newCgroupfs(cfg Config, settings []v2.Setting, program []sys.BPFInsn) (*cgroupfs, error) {
+	mount, hybrid, err := findTree()
+	if err != nil {
+		return nil, err
+	}
+	path, err := containerPath(cfg)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := v2.OpenTree(mount)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkControllers(tree, hybrid, settings); err != nil {
+		_ = tree.Close()
+		return nil, err
+	}
+	return &cgroupfs{
+		mount: mount, cg: v2.At(mount + path),
+		plan: &plan{tree: tree, path: path, settings: settings, program: program, cfg: cfg},
+	}, nil
+}
+
+func (m *cgroupfs) Create() error {
+	if m.absent {
+		return nil
+	}
+	if m.plan == nil || m.plan.tree == nil {
+		return errors.New("this cgroup was loaded, created or closed before: it is not to be created") // a mistake in tare
+	}
+	err := m.create()
+	_ = m.plan.tree.Close()
+	m.plan.tree = nil
+	if err != nil && m.plan.cfg.optional(m.plan.settings) &&
+		(errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)) {
+		m.absent = true
+		return nil
+	}
+	return err
+}
+
+func (m *cgroupfs) create() error {
+	// First, as it may be refused and leaves nothing.
+	program, err := devbpf.Load(m.plan.program)
+	switch {
+	case err == nil:
+		defer unix.Close(program)
+	case m.plan.cfg.Rootless && errors.Is(err, unix.EPERM):
+		// In a user namespace nobody can load one, and nobody can make a device node either: what there is to open is what
+		// the host's root lets the user open.
+		program = -1
+	default:
+		return err
+	}
+	cg, err := v2.Create(m.plan.tree, m.plan.path, m.plan.settings)
+	if err != nil {
+		return err
+	}
+	if program >= 0 {
+		if err := attach(cg, program); err != nil {
+			cg.Undo()
+			return err
+		}
+	}
+	m.cg = cg
+	return nil
+}
+
+// attach attaches the device program. A cgroup that was there before us may have one of an earlier container.
+func attach(cg *v2.Cgroup, program int) error {
+	dir, err := cg.File()
+	if err != nil {
+		return err
+	}
+	if cg.Fresh() {
+		return devbpf.Attach(int(dir.Fd()), program)
+	}
+	return devbpf.Replace(int(dir.Fd()), program)
+}
+
+func (m *cgroupfs) Dir() (*os.File, error) {
+	if m.absent {
+		return nil, nil
+	}
+	return m.cg.File()
+}
+
+func (m *cgroupfs) AddProcess(pid int) error {
+	if m.absent {
+		return nil
+	}
+	return m.cg.AddProcess(pid)
+}
+
+func (m *cgroupfs) Kill() error {
+	if m.absent {
+		return nil
+	}
+	return m.cg.Kill()
+}
+
+func (m *cgroupfs) Freeze(timeout time.Duration) error {
+	if m.absent {
+		return ErrNoCgroup
+	}
+	return m.cg.Freeze(timeout)
+}
+
+func (m *cgroupfs) Thaw(timeout time.Duration) error {
+	if m.absent {
+		return nil
+	}
+	return m.cg.Thaw(timeout)
+}
+
+func (m *cgroupfs) Frozen() (bool, error) {
+	if m.absent {
+		return false, nil
+	}
+	return m.cg.Frozen()
+}
+
+func (m *cgroupfs) Pids() ([]int, error) {
+	if m.absent {
+		return nil, ErrNoCgroup
+	}
+	return m.cg.Pids()
+}
+
+func (m *cgroupfs) Populated() (bool, error) {
+	if m.absent {
+		return false, nil
+	}
+	return m.cg.Populated()
+}
+
+func (m *cgroupfs) WaitEmpty(timeout time.Duration) error {
+	if m.absent {
+		return nil
+	}
+	return m.cg.WaitEmpty(timeout)
+}
+
+func (m *cgroupfs) Remove(timeout time.Duration) error {
+	if m.absent {
+		return nil
+	}
+	return m.cg.Remove(timeout)
+}
+
+func (m *cgroupfs) OOMKills() (uint64, error) {
+	if m.absent {
+		return 0, nil
+	}
+	return m.cg.OOMKills()
+}
+
+func (m *cgroupfs) State() State {
+	if m.absent {
+		return State{Driver: DriverNone}
+	}
+	return State{Driver: DriverCgroupfs, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir}
+}
+
+func (m *cgroupfs) Close() error {
+	if m.plan != nil && m.plan.tree != nil {
+		_ = m.plan.tree.Close()
+		m.plan.tree = nil
+	}
+	if m.absent {
+		return nil
+	}
+	return m.cg.Close()
+}

@@ -1,0 +1,123 @@
+package cgroups
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/cgroups/devbpf"
+	"tare/cgroups/v2"
+)
+
+// Config is what decides on a container's cgroup, beside its limits.
+type Config struct {
+	ID       string
+	Path     string // linux.cgroupsPath; "" is the id
+	Systemd  bool   // systemd is to make the cgroup
+	Rootless bool   // we are not the host's root: do without a cgroup if none is asked for, and without device rules
+}
+
+// Manager is a container's cgroup.
+//
+// A rootless container whose config.json asks for no limit and no path may be left without one of its own: it then stays in
+// its creator's, and Dir is nil, AddProcess, Kill, WaitEmpty, Thaw and Remove do nothing, Populated and Frozen are false,
+// OOMKills is 0, and Freeze and Pids fail with ErrNoCgroup. Whoever kills has to know the init process.
+type Manager interface {
+	// Create makes the cgroup, writes the limits and attaches the device program. All of it holds when it returns, before a
+	// process is in it; on failure nothing of it is left.
+	Create() error
+	// Dir returns the directory, opened with O_PATH, for CLONE_INTO_CGROUP. It belongs to the Manager. It is nil where
+	// there is no cgroup to be born in; AddProcess then has the rest.
+	Dir() (*os.File, error)
+	// AddProcess moves a process into the cgroup.
+	AddProcess(pid int) error
+	// Kill sends SIGKILL to all processes, frozen or not, and does not wait for their end. A cgroup that is gone has none.
+	Kill() error
+	// Freeze stops all processes, and waits until they stand still; if they do not in time they run again, and the error
+	// wraps v2.ErrTimeout.
+	Freeze(timeout time.Duration) error
+	// Thaw lets them run, and waits until they do.
+	Thaw(timeout time.Duration) error
+	// Frozen says whether they stand still, be it for a cgroup above.
+	Frozen() (bool, error)
+	// Pids lists the processes in the cgroup and below it, in no order. The error wraps fs.ErrNotExist if it is gone.
+	Pids() ([]int, error)
+	// Populated says whether there are any. Zombies are none.
+	Populated() (bool, error)
+	// WaitEmpty waits until there are none; the error of waiting in vain wraps v2.ErrTimeout and lists who is left.
+	WaitEmpty(timeout time.Duration) error
+	// Remove removes the cgroup and those that the container made in it, waiting until they are empty. It kills nobody,
+	// and leaves the cgroups above alone. A cgroup that is gone is no error.
+	Remove(timeout time.Duration) error
+	// OOMKills counts the processes killed for want of memory, 0 without the memory controller.
+	OOMKills() (uint64, error)
+	// State is what Load needs to have the Manager again. It is known before Create, so that it can be on disk before it;
+	// a rootless container's may change with Create.
+	State() State
+	// Close gives back descriptors. The Manager stays usable.
+	Close() error
+}
+
+// The drivers, as State names them.
+const (
+	DriverCgroupfs = "cgroupfs" // cgroup v2 through its files
+	DriverNone     = "none"     // no cgroup of its own
+)
+
+// State is what a later command needs to find the cgroup again without looking for it. It is part of state.json.
+type State struct {
+	Driver string `json:"driver"`
+	Mount  string `json:"mount,omitempty"` // where the v2 tree is mounted
+	Path   string `json:"path,omitempty"`  // the cgroup's directory, absolute, below Mount
+}
+
+// New says which cgroup the container gets, and checks that all its limits can be held there. It changes nothing.
+func New(cfg Config, res *specs.LinuxResources) (Manager, error) {
+	if cfg.Systemd {
+		return nil, ErrSystemd
+	}
+	settings, err := v2.Settings(res)
+	if err != nil {
+		return nil, err
+	}
+	var rules []specs.LinuxDeviceCgroup
+	if res != nil {
+		rules = res.Devices
+	}
+	program, err := devbpf.Program(rules, true)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newCgroupfs(cfg, settings, program)
+	if err != nil && cfg.optional(settings) {
+		return &cgroupfs{absent: true}, nil
+	}
+	if err != nil {
+		return nil, err // not m, which would be a Manager of a nil pointer
+	}
+	return m, nil
+}
+
+// optional says that the container can do without a cgroup.
+func (cfg Config) optional(settings []v2.Setting) bool {
+	return cfg.Rootless && cfg.Path == "" && len(settings) == 0
+}
+
+// Load returns the Manager that had that state. It does not look whether the cgroup is there.
+func Load(s State) (Manager, error) {
+	switch s.Driver {
+	case DriverNone:
+		return &cgroupfs{absent: true}, nil
+	case DriverCgroupfs:
+		// State files are ours, but what is in them gets removed: so no path above or outside of the tree.
+		if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
+			return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
+		}
+		return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path)}, nil
+	}
+	return nil, fmt.Errorf("state: unknown cgroup driver %q", s.Driver)
+}
