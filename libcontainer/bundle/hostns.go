@@ -1,0 +1,62 @@
+package bundle
+
+import (
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// checkHostNamespaces keeps a container that joins a namespace of the runtime itself, by path, from changing what belongs to
+// the host: its names and its parameters. It looks at the namespace files, and only if there is something to change.
+func checkHostNamespaces(spec *specs.Spec) Problems {
+	if spec.Linux == nil {
+		return nil
+	}
+	var r report
+	if spec.Hostname != "" && joinsOurs(spec.Linux, specs.UTSNamespace) {
+		r.add("/hostname", "would rename the host: the uts namespace to join is the runtime's own")
+	}
+	if spec.Domainname != "" && joinsOurs(spec.Linux, specs.UTSNamespace) {
+		r.add("/domainname", "would rename the host: the uts namespace to join is the runtime's own")
+	}
+	for _, key := range sortedKeys(spec.Linux.Sysctl) {
+		path, err := SysctlPath(key)
+		if err != nil {
+			continue // Validate has said so
+		}
+		if owner, _ := sysctlNamespace(path); joinsOurs(spec.Linux, owner) {
+			r.add(at("linux", "sysctl", key), "would change the host: the %s namespace to join is the runtime's own", owner)
+		}
+	}
+	return r.problems
+}
+
+// joinsOurs says whether the namespace is joined by path and is the one this process is in. A path that cannot be looked at
+// is none: joining it will fail, with the better message.
+func joinsOurs(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
+	for i := range linux.Namespaces {
+		ns := &linux.Namespaces[i]
+		if ns.Type != t || ns.Path == "" {
+			continue
+		}
+		theirs, err := os.Stat(ns.Path)
+		if err != nil {
+			return false
+		}
+		ours, err := os.Stat("/proc/self/ns/" + procName(t))
+		return err == nil && os.SameFile(theirs, ours)
+	}
+	return false
+}
+
+// procName is the name of a namespace's file in /proc/PID/ns.
+func procName(t specs.LinuxNamespaceType) string {
+	switch t {
+	case specs.NetworkNamespace:
+		return "net"
+	case specs.MountNamespace:
+		return "mnt"
+	default:
+		return string(t)
+	}
+}

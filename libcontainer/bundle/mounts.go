@@ -1,0 +1,53 @@
+package bundle
+
+import "github.com/opencontainers/runtime-spec/specs-go"
+
+func checkMounts(r *report, spec *specs.Spec) {
+	for i := range spec.Mounts {
+		m := &spec.Mounts[i]
+		switch {
+		case m.Destination == "":
+			r.add(at("mounts", i, "destination"), "must not be empty, want an absolute path")
+		case hasNUL(m.Destination):
+			r.add(at("mounts", i, "destination"), "must not contain a NUL byte, got %s", quote(m.Destination))
+		}
+		checkMountKind(r, m, i)
+		if hasNUL(m.Source) {
+			r.add(at("mounts", i, "source"), "must not contain a NUL byte, got %s", quote(m.Source))
+		}
+		for j, o := range m.Options {
+			if o == "" || hasNUL(o) {
+				r.add(at("mounts", i, "options", j), "must not be empty or contain a NUL byte, got %s", quote(o))
+			}
+		}
+		if len(m.UIDMappings) > 0 != (len(m.GIDMappings) > 0) {
+			r.add(at("mounts", i), "must have both uidMappings and gidMappings, or none of them")
+		}
+		checkMapping(r, m.UIDMappings, "mounts", i, "uidMappings")
+		checkMapping(r, m.GIDMappings, "mounts", i, "gidMappings")
+	}
+}
+
+// checkMountKind tells bind mounts by their options, as the specification does: their type is a dummy. No file system is called
+// bind, so that the type alone is taken at its word.
+func checkMountKind(r *report, m *specs.Mount, i int) {
+	bind, change := m.Type == "bind", false
+	for _, o := range m.Options {
+		switch o {
+		case "bind", "rbind":
+			bind = true
+		case "remount", "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable":
+			change = true // of a mount that is there already
+		}
+	}
+	switch {
+	case bind && m.Source == "":
+		r.add(at("mounts", i, "source"), "must not be empty for a bind mount")
+	case bind:
+	case change:
+	case m.Type == "" || m.Type == "none":
+		r.add(at("mounts", i, "type"), "want a file system, or the option bind or rbind, got %s", quote(m.Type))
+	case hasNUL(m.Type):
+		r.add(at("mounts", i, "type"), "must not contain a NUL byte, got %s", quote(m.Type))
+	}
+}

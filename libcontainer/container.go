@@ -1,0 +1,206 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os/user"
+	"strconv"
+	"time"
+
+	"tare/cgroups"
+	"tare/internal/procfs"
+	"tare/internal/sys"
+	"tare/libcontainer/state"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Container is a container that was created.
+type Container struct {
+	root  string
+	dir   *state.Dir
+	state *state.State
+}
+
+// Load finds the container id under root. ErrNotExist: there is none.
+func Load(root, id string) (*Container, error) {
+	dir, err := state.Open(root, id)
+	if err != nil {
+		return nil, err
+	}
+	st, err := dir.Load()
+	if errors.Is(err, state.ErrNoState) {
+		err = ErrNotExist // not yet, or not any more
+	}
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return &Container{root: root, dir: dir, state: st}, nil
+}
+
+// List loads all containers under root. What cannot be loaded is among the errors, with its id.
+func List(root string) ([]*Container, []error) {
+	ids, err := state.List(root)
+	if err != nil {
+		return nil, []error{err}
+	}
+	var all []*Container
+	var errs []error
+	for _, id := range ids {
+		c, err := Load(root, id)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("container %s: %w", id, err))
+			continue
+		}
+		all = append(all, c)
+	}
+	return all, errs
+}
+
+// ID is the container's id.
+func (c *Container) ID() string { return c.state.ID }
+
+// Close gives up what the Container holds open.
+func (c *Container) Close() error { return c.dir.Close() }
+
+// Status is what a container is doing: one of the spec's, or paused.
+type Status = specs.ContainerState
+
+// StatePaused is the status of a frozen container, beside those of the spec.
+const StatePaused Status = "paused"
+
+// Status asks the kernel.
+func (c *Container) Status() (Status, error) {
+	alive, err := c.initAlive()
+	if err != nil {
+		return "", err
+	}
+	if !alive {
+		return c.statusWithoutInit(), nil
+	}
+	if cg, err := c.cgroup(); err == nil {
+		defer cg.Close()
+		if frozen, err := cg.Frozen(); err == nil && frozen {
+			return StatePaused, nil
+		}
+	}
+	if c.dir.HasFifo() {
+		return specs.StateCreated, nil
+	}
+	return specs.StateRunning, nil
+}
+
+// statusWithoutInit tells a container that is still being made from one whose init process has ended.
+func (c *Container) statusWithoutInit() Status {
+	if c.state.InitPid == 0 && c.dir.Locked() {
+		return specs.StateCreating
+	}
+	return specs.StateStopped
+}
+
+// initAlive tells whether the init process lives: the one with this pid may be another by now, or a zombie.
+func (c *Container) initAlive() (bool, error) {
+	if c.state.InitPid == 0 {
+		return false, nil
+	}
+	proc, err := procfs.Open()
+	if err != nil {
+		return false, err
+	}
+	defer proc.Close()
+	stat, err := proc.Stat(c.state.InitPid)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return stat.StartTime == c.state.InitStart && stat.State != 'Z' && stat.State != 'X', nil
+}
+
+// openInit opens a pidfd of the init process. ErrNotRunning: it has ended. With the descriptor in hand the
+// start time is compared once more, so that the process is this one however pids are used again.
+func (c *Container) openInit() (int, error) {
+	if c.state.InitPid == 0 {
+		return -1, ErrNotRunning
+	}
+	fd, err := sys.PidfdOpen(c.state.InitPid)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		return -1, ErrNotRunning
+	}
+	if err != nil {
+		return -1, err
+	}
+	alive, err := c.initAlive()
+	if err == nil && !alive {
+		err = ErrNotRunning
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// cgroup loads the manager of the container's cgroup.
+func (c *Container) cgroup() (cgroups.Manager, error) {
+	if c.state.Cgroup == nil {
+		return cgroups.Load(cgroups.State{Driver: cgroups.DriverNone})
+	}
+	return cgroups.Load(*c.state.Cgroup)
+}
+
+// State is what `state` prints: the spec's, and what runc's callers read beside.
+type State struct {
+	Version     string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Pid         int               `json:"pid"` // on the host; 0 once stopped
+	Status      Status            `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       string            `json:"owner"`
+}
+
+// State asks the kernel how the container is.
+func (c *Container) State() (*State, error) {
+	status, err := c.Status()
+	if err != nil {
+		return nil, err
+	}
+	s := &State{
+		Version: c.state.Version, ID: c.state.ID, Status: status, Bundle: c.state.Bundle, Rootfs: c.state.Rootfs,
+		Created: c.state.Created, Annotations: c.state.Annotations, Owner: c.owner(),
+	}
+	if status != specs.StateStopped {
+		s.Pid = c.state.InitPid
+	}
+	return s, nil
+}
+
+// owner names the user who made the container, or #uid.
+func (c *Container) owner() string {
+	uid, err := c.dir.Owner()
+	if err != nil {
+		return ""
+	}
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id
+}
+
+// hookState is what the hooks of the runtime's side are told.
+func hookState(st *state.State, status specs.ContainerState) *specs.State {
+	s := &specs.State{
+		Version: st.Version, ID: st.ID, Status: status, Bundle: st.Bundle, Annotations: st.Annotations,
+	}
+	if status != specs.StateStopped {
+		s.Pid = st.InitPid
+	}
+	return s
+}

@@ -1,0 +1,362 @@
+package libcontainer
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"tare/cgroups"
+	"tare/internal/procfs"
+	"tare/internal/step"
+	"tare/internal/sys"
+	"tare/libcontainer/bundle"
+	"tare/libcontainer/launch"
+	"tare/libcontainer/proto"
+	"tare/libcontainer/state"
+	"tare/seccomp"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// creation is a create, or the first half of a run, at work.
+type creation struct {
+	o      *CreateOptions
+	run    bool // the workload starts at once, without the fifo
+	detach bool
+
+	bundle  *bundle.Bundle
+	dir     *state.Dir
+	state   *state.State
+	cgroup  cgroups.Manager
+	filter  *seccomp.Program
+	console consoleEnd
+	fifo    *os.File
+	init    *launch.Init
+	notify  *notifier
+	hooked  bool // hooks may have run: what they did is undone by poststop
+}
+
+// createSteps is the runtime's side of a birth. What can be refused is refused before anything is made.
+var createSteps = []step.Step[*creation]{
+	{Name: "descriptors", Run: (*creation).checkDescriptors}, // before anything is opened that could take their place
+	{Name: "bundle", Run: (*creation).loadBundle},
+	{Name: "terminal", Run: (*creation).checkTerminal},
+	{Name: "limits", Run: (*creation).planCgroup},
+	{Name: "seccomp", Run: (*creation).compileFilter},
+	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
+	{Name: "notify", Run: (*creation).openNotify, Undo: (*creation).closeNotify},
+	{Name: "console", Run: (*creation).openConsole, Undo: (*creation).closeConsole},
+	{Name: "cgroup", Run: (*creation).makeCgroup, Undo: (*creation).removeCgroup},
+	{Name: "init", Run: (*creation).startInit, Undo: (*creation).killInit},
+	{Name: "mounts", Run: (*creation).awaitMounts},
+	{Name: "runtime hooks", Run: (*creation).runHooks},
+	{Name: "ready", Run: (*creation).awaitReady},
+	{Name: "record", Run: (*creation).record}, // from here on the container lives without us
+	{Name: "hand over", Run: (*creation).handOver},
+	{Name: "pidfd", Run: (*creation).sendPidfd},
+	{Name: "pid file", Run: (*creation).writePidFile}, // last: its presence says that all is done
+}
+
+// Create makes a container up to the start of its workload.
+// Preconditions: the goroutine is locked to the main thread, as the unfinished container dies with it.
+func Create(o CreateOptions) (*Container, error) {
+	c := &creation{o: &o}
+	if err := step.Run(c, createSteps); err != nil {
+		return nil, err
+	}
+	c.init.Close()
+	return &Container{root: o.Root, dir: c.dir, state: c.state}, nil
+}
+
+func (c *creation) warn(text string) {
+	if c.o.Warn != nil {
+		c.o.Warn(text)
+	}
+}
+
+// checkDescriptors makes sure that the descriptors which the workload is to inherit were really passed: in the
+// place of a missing one it would get one of ours.
+func (c *creation) checkDescriptors() error {
+	for fd := 3; fd < 3+c.o.ListenFDs+c.o.PreserveFDs; fd++ {
+		if !sys.IsOpen(fd) {
+			return fmt.Errorf("preserved descriptor %d: %w", fd, unix.EBADF)
+		}
+	}
+	return nil
+}
+
+func (c *creation) loadBundle() (err error) {
+	if err := state.CheckID(c.o.ID); err != nil {
+		return err
+	}
+	if c.bundle, err = bundle.Load(c.o.Bundle); err != nil {
+		return err
+	}
+	for _, w := range bundle.Warnings(c.bundle.Spec) {
+		c.warn(w)
+	}
+	return nil
+}
+
+func (c *creation) planCgroup() (err error) {
+	config := cgroups.Config{ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless)}
+	var resources *specs.LinuxResources
+	if l := c.bundle.Spec.Linux; l != nil {
+		config.Path, resources = l.CgroupsPath, l.Resources
+	}
+	c.cgroup, err = cgroups.New(config, resources)
+	return err
+}
+
+func (c *creation) compileFilter() (err error) {
+	if l := c.bundle.Spec.Linux; l != nil && l.Seccomp != nil {
+		c.filter, err = seccomp.Compile(l.Seccomp)
+	}
+	return err
+}
+
+// reserve makes the state directory and writes down what is about to be made, so that `delete --force` finds
+// it however this process ends.
+func (c *creation) reserve() (err error) {
+	if c.dir, err = state.Reserve(c.o.Root, c.o.ID); err != nil {
+		return err
+	}
+	spec := c.bundle.Spec
+	c.state = &state.State{
+		Version: specs.Version, ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs,
+		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
+		Created: time.Now().UTC(),
+	}
+	if err = c.saveIntent(); err != nil {
+		_ = c.dir.Remove()
+		c.dir.Close()
+	}
+	return err
+}
+
+func (c *creation) saveIntent() error {
+	if err := c.saveState(); err != nil {
+		return err
+	}
+	return c.dir.SaveConfig(c.bundle.Raw)
+}
+
+func (c *creation) saveState() error {
+	cgroup := c.cgroup.State()
+	c.state.Cgroup = &cgroup
+	return c.dir.Save(c.state)
+}
+
+// laterHooks are those that other commands run.
+func laterHooks(h *specs.Hooks) *specs.Hooks {
+	if h == nil || len(h.Poststart)+len(h.Poststop) == 0 {
+		return nil
+	}
+	return &specs.Hooks{Poststart: h.Poststart, Poststop: h.Poststop}
+}
+
+// forget removes the last trace. The hooks of a create that failed have their poststop hooks run, as a
+// destroyed container's.
+func (c *creation) forget() error {
+	if c.hooked {
+		runPoststop(c.state, c.warn)
+	}
+	defer c.dir.Close()
+	return c.dir.Remove()
+}
+
+// openNotify makes what the container finds its sd_notify(3) socket in. In a run it is there at once, else
+// with the start.
+func (c *creation) openNotify() (err error) {
+	if c.o.NotifySocket == "" {
+		return nil
+	}
+	if err := c.dir.MakeNotifyDir(); err != nil {
+		return err
+	}
+	if c.run {
+		c.notify, err = newNotifier(c.dir, c.o.NotifySocket)
+	}
+	return err
+}
+
+func (c *creation) closeNotify() error {
+	c.notify.Close()
+	return nil
+}
+
+func (c *creation) makeCgroup() error { return c.cgroup.Create() }
+
+func (c *creation) removeCgroup() error {
+	if err := c.cgroup.Kill(); err != nil {
+		return err
+	}
+	return c.cgroup.Remove(removeTimeout)
+}
+
+func (c *creation) startInit() (err error) {
+	if !c.run {
+		owner := fifoOwner(c.bundle.Spec)
+		if c.fifo, err = c.dir.MakeFifo(owner.uid, owner.gid); err != nil {
+			return err
+		}
+		defer c.fifo.Close()
+	}
+	dir, err := c.cgroup.Dir()
+	if err != nil {
+		return err
+	}
+	restore, err := lendOOMScore(c.bundle.Spec.Process)
+	if err != nil {
+		return err
+	}
+	config := c.config()
+	c.init, err = launch.Start(launch.Options{
+		Spec: c.bundle.Spec, Config: config, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), Warn: c.warn,
+	})
+	restore()
+	if err != nil {
+		return startError(err)
+	}
+	return c.settle(config)
+}
+
+// settle gives the new process its place and its orders, and writes down that it exists.
+func (c *creation) settle(config *proto.Config) error {
+	err := c.identify()
+	if err == nil {
+		err = c.init.Configure(config)
+	}
+	if err != nil {
+		return startError(fmt.Errorf("%w%s", err, undoText(c.killInit())))
+	}
+	return nil
+}
+
+func undoText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "; and ending the init process: " + err.Error()
+}
+
+func (c *creation) identify() error {
+	proc, err := procfs.Open()
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	stat, err := proc.Stat(c.init.Pid)
+	if err != nil {
+		return err
+	}
+	c.state.InitPid, c.state.InitStart, c.state.OwnPidNS = c.init.Pid, stat.StartTime, c.init.OwnPidNS
+	return nil
+}
+
+// config is what the init stage is told, without what launch knows.
+func (c *creation) config() *proto.Config {
+	spec := *c.bundle.Spec
+	spec.Windows, spec.Solaris, spec.VM, spec.ZOS, spec.FreeBSD = nil, nil, nil, nil, nil
+	if spec.Linux != nil {
+		linux := *spec.Linux
+		linux.Seccomp, linux.Resources = nil, nil
+		spec.Linux = &linux
+	}
+	if h := spec.Hooks; h != nil {
+		spec.Hooks = &specs.Hooks{CreateContainer: h.CreateContainer, StartContainer: h.StartContainer}
+	}
+	config := &proto.Config{
+		ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs, Spec: &spec, Seccomp: c.filter,
+		NoPivot: c.o.NoPivot, NoNewKeyring: c.o.NoNewKeyring, Start: c.run, Rootless: os.Geteuid() != 0,
+		CgroupPath: c.cgroup.State().Path, ListenFDs: c.o.ListenFDs, PreserveFDs: c.o.PreserveFDs,
+	}
+	if c.o.NotifySocket != "" {
+		config.NotifyDir = c.dir.NotifyDir()
+	}
+	return config
+}
+
+func (c *creation) killInit() error {
+	err := c.init.Kill()
+	c.init.Close()
+	unix.Close(c.init.Pidfd)
+	return err
+}
+
+func (c *creation) awaitMounts() error {
+	if err := c.init.AwaitMounted(); err != nil {
+		return startError(c.memoryHint(err))
+	}
+	return nil
+}
+
+func (c *creation) awaitReady() error {
+	err := c.init.Go()
+	if err == nil {
+		err = c.init.AwaitReady()
+	}
+	if err != nil {
+		return startError(c.memoryHint(err))
+	}
+	return nil
+}
+
+// record writes down that the container exists, before it can outlive this process.
+func (c *creation) record() error {
+	if err := raiseLimits(c.init.Pid, c.bundle.Spec.Process); err != nil {
+		return err
+	}
+	return c.saveState()
+}
+
+// handOver lets the init process go, to wait at the fifo or, in a run, to execute the workload.
+func (c *creation) handOver() error {
+	err := c.init.Go()
+	if err == nil {
+		err = c.init.AwaitExec()
+	}
+	if err == nil && !c.run {
+		err = c.init.Alive() // a death is the end of the socket, too
+	}
+	if err != nil {
+		return startError(c.memoryHint(err))
+	}
+	return nil
+}
+
+func (c *creation) sendPidfd() error {
+	if c.o.PidfdSocket == "" {
+		return nil
+	}
+	socket, err := sys.ConnectUnix(c.o.PidfdSocket)
+	if err != nil {
+		return fmt.Errorf("pidfd socket: %w", err)
+	}
+	defer unix.Close(socket)
+	if err := sys.SendFD(socket, c.init.Pidfd, "standard"); err != nil {
+		return fmt.Errorf("pidfd socket: %w", err)
+	}
+	return nil
+}
+
+func (c *creation) writePidFile() error {
+	if c.o.PidFile == "" {
+		return nil
+	}
+	if err := sys.ReplaceFile(c.o.PidFile, strconv.AppendInt(nil, int64(c.init.Pid), 10), 0o666); err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}
+
+// memoryHint says so when the init process was killed because the container's memory limit is too small for it.
+func (c *creation) memoryHint(err error) error {
+	kills, countErr := c.cgroup.OOMKills()
+	if countErr != nil || kills == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: killed for want of memory: linux.resources.memory.limit (/linux/resources/memory/limit) is too small for the init process", err)
+}

@@ -1,0 +1,116 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+
+	"tare/cgroups"
+	"tare/libcontainer/state"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// DeleteOptions are those of a delete.
+type DeleteOptions struct {
+	// Force ends a running container, and finds nothing to do where there is none.
+	Force bool
+	Warn  func(text string) // gets what goes wrong in poststop hooks; nil drops it
+}
+
+// Delete removes the container id under root with all that its create has made: processes, cgroup and state.
+// It also removes what a create or delete that was killed has left.
+func Delete(root, id string, o DeleteOptions) error {
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	dir, err := state.Open(root, id)
+	if errors.Is(err, ErrNotExist) && o.Force {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if o.Force {
+		killBusy(dir)
+	}
+	if err := dir.Lock(lockTimeout); errors.Is(err, ErrNotExist) && o.Force {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	st, err := dir.Load()
+	if errors.Is(err, state.ErrNoState) {
+		if err := dir.Remove(); err != nil || o.Force {
+			return err
+		}
+		return ErrNotExist
+	}
+	if err != nil {
+		return err
+	}
+	return (&Container{root: root, dir: dir, state: st}).delete(o)
+}
+
+// killBusy ends the init process of a container that another command is at work on, a start that waits for a
+// hook for instance: with it that command ends.
+func killBusy(dir *state.Dir) {
+	if !dir.Locked() {
+		return
+	}
+	st, err := dir.Load()
+	if err != nil {
+		return
+	}
+	c := &Container{dir: dir, state: st}
+	_ = c.signalInit(unix.SIGKILL)
+}
+
+// delete removes the container. Preconditions: its directory is locked.
+func (c *Container) delete(o DeleteOptions) error {
+	status, err := c.Status()
+	if err != nil {
+		return err
+	}
+	if status != specs.StateStopped && status != specs.StateCreated && status != specs.StateCreating && !o.Force {
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.state.ID, status)
+	}
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	defer cg.Close()
+	if err := c.endAll(cg, status); err != nil {
+		return err
+	}
+	if err := cg.Remove(removeTimeout); err != nil {
+		return err
+	}
+	runPoststop(c.state, o.Warn)
+	return c.dir.Remove()
+}
+
+// endAll ends every process of the container. One that has stopped may have left some in its cgroup.
+func (c *Container) endAll(cg cgroups.Manager, status Status) error {
+	if status != specs.StateStopped {
+		init, err := c.openInit()
+		if err == nil {
+			defer unix.Close(init)
+			if !c.state.OwnPidNS {
+				if err := cg.Kill(); err != nil {
+					return err
+				}
+			}
+			return c.end(init)
+		}
+		if !errors.Is(err, ErrNotRunning) {
+			return err
+		}
+	}
+	left, err := cg.Populated()
+	if err != nil || !left {
+		return err
+	}
+	return cg.Kill()
+}

@@ -1,0 +1,95 @@
+package features
+
+import (
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+
+	"tare/libcontainer/bundle"
+	"tare/libcontainer/creds"
+	"tare/libcontainer/mountopt"
+	"tare/seccomp"
+)
+
+// The versions of the specification whose configs are accepted. A newer minor version is accepted, too, but not promised.
+const (
+	specMin = "1.0.0"
+	specMax = "1.3.0"
+)
+
+// Names of the annotations that describe the build.
+const (
+	AnnotationVersion = "org.tare.version"
+	AnnotationCommit  = "org.tare.commit"
+)
+
+// Document is For a build without a version.
+func Document() *features.Features { return For("", "") }
+
+// For makes the document of the build with this version and commit. What is empty is left out.
+//
+// No annotation of a config changes what tare does, so potentiallyUnsafeConfigAnnotations is empty.
+func For(version, commit string) *features.Features {
+	return &features.Features{
+		OCIVersionMin: specMin,
+		OCIVersionMax: specMax,
+		Hooks:         bundle.HookNames(),
+		MountOptions:  mountOptions(),
+		Linux: &features.Linux{
+			Namespaces:      bundle.NamespaceTypes(),
+			Capabilities:    creds.Names(),
+			Cgroup:          cgroup(),
+			Seccomp:         seccompFeatures(),
+			Apparmor:        &features.Apparmor{Enabled: no()},
+			Selinux:         &features.Selinux{Enabled: no()},
+			IntelRdt:        &features.IntelRdt{Enabled: no(), Schemata: no(), Monitoring: no()},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: no()}},
+			NetDevices:      &features.NetDevices{Enabled: no()},
+		},
+		Annotations:                        annotations(version, commit),
+		PotentiallyUnsafeConfigAnnotations: nil,
+	}
+}
+
+func yes() *bool { return new(true) }
+
+func no() *bool { return new(false) }
+
+// mountOptions are those that are known and not refused: see bundle's list of what is not supported yet.
+func mountOptions() []string {
+	return slices.DeleteFunc(mountopt.Names(), func(name string) bool {
+		return name == "idmap" || name == "ridmap"
+	})
+}
+
+func cgroup() *features.Cgroup {
+	return &features.Cgroup{V1: no(), V2: yes(), Systemd: no(), SystemdUser: no(), Rdma: no()}
+}
+
+// seccompFeatures leaves the action out that needs a listener, for the same reason.
+func seccompFeatures() *features.Seccomp {
+	return &features.Seccomp{
+		Enabled: yes(),
+		Actions: slices.DeleteFunc(seccomp.Actions(), func(name string) bool {
+			return name == "SCMP_ACT_NOTIFY"
+		}),
+		Operators:      seccomp.Operators(),
+		Archs:          seccomp.Archs(),
+		KnownFlags:     seccomp.KnownFlags(),
+		SupportedFlags: seccomp.SupportedFlags(),
+	}
+}
+
+func annotations(version, commit string) map[string]string {
+	if version == "" && commit == "" {
+		return nil
+	}
+	all := make(map[string]string, 2)
+	if version != "" {
+		all[AnnotationVersion] = version
+	}
+	if commit != "" {
+		all[AnnotationCommit] = commit
+	}
+	return all
+}

@@ -1,0 +1,49 @@
+package libcontainer
+
+import (
+	"tare/libcontainer/hooks"
+	"tare/libcontainer/state"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// The hooks of the runtime's namespaces. Those of the container's are run by the init stage.
+
+// runHooks runs prestart and createRuntime, between the container's mounts and its pivot_root.
+func (c *creation) runHooks() error {
+	h := c.bundle.Spec.Hooks
+	if h == nil {
+		return nil
+	}
+	c.hooked = true
+	st := hookState(c.state, specs.StateCreating)
+	//nolint:staticcheck // prestart is deprecated, and Docker uses it
+	prestart := hooks.Set{Kind: "prestart", Hooks: h.Prestart, Dir: c.bundle.Dir}
+	if err := prestart.Run(st); err != nil {
+		return startError(err)
+	}
+	createRuntime := hooks.Set{Kind: "createRuntime", Hooks: h.CreateRuntime, Dir: c.bundle.Dir}
+	if err := createRuntime.Run(st); err != nil {
+		return startError(err)
+	}
+	return nil
+}
+
+func runPoststart(st *state.State) error {
+	if st.Hooks == nil {
+		return nil
+	}
+	set := hooks.Set{Kind: "poststart", Hooks: st.Hooks.Poststart, Dir: st.Bundle}
+	return set.Run(hookState(st, specs.StateRunning))
+}
+
+// runPoststop runs them all: what fails is a warning, the container is gone either way.
+func runPoststop(st *state.State, warn func(string)) {
+	if st.Hooks == nil || len(st.Hooks.Poststop) == 0 {
+		return
+	}
+	set := hooks.Set{Kind: "poststop", Hooks: st.Hooks.Poststop, Dir: st.Bundle}
+	for _, err := range set.RunAll(hookState(st, specs.StateStopped)) {
+		warn(err.Error())
+	}
+}

@@ -1,0 +1,199 @@
+package initproc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"tare/internal/sys"
+	"tare/libcontainer/bundle"
+	"tare/libcontainer/console"
+	"tare/libcontainer/hooks"
+	"tare/libcontainer/keyring"
+	"tare/libcontainer/proto"
+	"tare/libcontainer/rootfs"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// The steps of this file build the container, with all the privileges there are.
+
+func (p *initProc) newSession() error { return sys.Setsid() }
+
+func (p *initProc) joinKeyring() error {
+	if p.cfg.NoNewKeyring {
+		return nil
+	}
+	return keyring.Join(p.cfg.ID)
+}
+
+// has tells whether the container has a namespace of that type of its own; made tells whether it is a new one.
+func (p *initProc) has(t specs.LinuxNamespaceType) (has, made bool) {
+	if p.cfg.Spec.Linux == nil {
+		return false, false
+	}
+	for _, n := range p.cfg.Spec.Linux.Namespaces {
+		if n.Type == t {
+			return true, n.Path == ""
+		}
+	}
+	return false, false
+}
+
+func (p *initProc) unshareCgroup() error {
+	if _, made := p.has(specs.CgroupNamespace); !made {
+		return nil
+	}
+	if err := sys.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("make new cgroup namespace: %w", err)
+	}
+	return nil
+}
+
+func (p *initProc) setupNetwork() error {
+	if _, made := p.has(specs.NetworkNamespace); !made {
+		return nil
+	}
+	return sys.LoopbackUp()
+}
+
+func (p *initProc) openRoot() (err error) {
+	hasCgroupNS, _ := p.has(specs.CgroupNamespace)
+	p.root, err = rootfs.Open(p.cfg.Spec, rootfs.Options{
+		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
+		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Sources: p.cfg.Sources, NotifyDir: p.cfg.NotifyDir,
+	}, p.proc)
+	return err
+}
+
+func (p *initProc) mount() error       { return p.root.Mount() }
+func (p *initProc) makeDevices() error { return p.root.Devices() }
+
+// makeDir makes process.cwd if it is not there.
+func (p *initProc) makeDir() error {
+	if p.process() == nil {
+		return nil
+	}
+	fd, err := p.root.Root().MkdirAll(p.process().Cwd, 0o755)
+	if err != nil {
+		return cwdError(err)
+	}
+	sys.Close(fd)
+	return nil
+}
+
+// awaitRuntimeHooks gives the runtime its turn.
+func (p *initProc) awaitRuntimeHooks() error {
+	if err := p.link.Send(proto.KindMounted); err != nil {
+		return err
+	}
+	_, err := p.link.Expect(proto.KindGo)
+	return err
+}
+
+func (p *initProc) createContainer() error {
+	h := p.cfg.Spec.Hooks
+	if h == nil {
+		return nil
+	}
+	set := hooks.Set{Kind: "createContainer", Hooks: h.CreateContainer, Dir: p.cfg.Bundle}
+	return set.Run(p.state(specs.StateCreating))
+}
+
+// state is what the hooks of the container's side are told; the pid is the one in their PID namespace.
+func (p *initProc) state(status specs.ContainerState) *specs.State {
+	return &specs.State{
+		Version: specs.Version, ID: p.cfg.ID, Status: status, Pid: os.Getpid(),
+		Bundle: p.cfg.Bundle, Annotations: p.cfg.Spec.Annotations,
+	}
+}
+
+func (p *initProc) pivot() error {
+	if err := p.root.Pivot(); err != nil {
+		return fmt.Errorf("make %s the root: %w", p.cfg.Rootfs, err)
+	}
+	return nil
+}
+
+func (p *initProc) openConsole() (err error) {
+	process := p.cfg.Spec.Process
+	if process == nil || !process.Terminal || p.cfg.Console < 0 {
+		return nil
+	}
+	if p.pty, err = console.Open(p.root.Root(), p.proc); err != nil {
+		return err
+	}
+	if err := p.root.Console(p.pty.Slave); err != nil {
+		return err
+	}
+	if err := p.pty.Setup(process.ConsoleSize, process.User.UID); err != nil {
+		return err
+	}
+	if err := p.pty.Send(p.cfg.Console); err != nil {
+		return err
+	}
+	sys.Close(p.cfg.Console)
+	return p.pty.Control()
+}
+
+func (p *initProc) makeReadonly() error { return p.root.Readonly() }
+func (p *initProc) propagate() error    { return p.root.Propagation() }
+
+func (p *initProc) setNames() error {
+	if name := p.cfg.Spec.Hostname; name != "" {
+		if err := sys.Sethostname(name); err != nil {
+			return fmt.Errorf("hostname (/hostname): %w", err)
+		}
+	}
+	if name := p.cfg.Spec.Domainname; name != "" {
+		if err := sys.Setdomainname(name); err != nil {
+			return fmt.Errorf("domainname (/domainname): %w", err)
+		}
+	}
+	return nil
+}
+
+// setSysctls writes through the runtime's own handle on /proc: what the container has put on its /proc is not
+// asked (CVE-2025-52881). Which namespace a file speaks of is decided by who opens it.
+func (p *initProc) setSysctls() error {
+	if p.cfg.Spec.Linux == nil {
+		return nil
+	}
+	for key, value := range p.cfg.Spec.Linux.Sysctl {
+		if err := p.setSysctl(key, value); err != nil {
+			return fmt.Errorf("linux.sysctl[%q] (/linux/sysctl): %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (p *initProc) setSysctl(key, value string) error {
+	path, err := bundle.SysctlPath(key)
+	if err != nil {
+		return err
+	}
+	f, err := p.proc.Open("sys/"+path, unix.O_WRONLY)
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%w: is the kernel module loaded?", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return sys.Write(int(f.Fd()), []byte(value))
+}
+
+func (p *initProc) readonlyPaths() error { return p.root.ReadonlyPaths() }
+func (p *initProc) maskPaths() error     { return p.root.MaskedPaths() }
+
+// ready hands the container over: once the runtime has written down that it exists, it lives without the runtime.
+func (p *initProc) ready() error {
+	if err := p.link.Send(proto.KindReady); err != nil {
+		return err
+	}
+	if _, err := p.link.Expect(proto.KindGo); err != nil {
+		return err
+	}
+	return sys.SetParentDeathSignal(0)
+}

@@ -1,0 +1,106 @@
+package initproc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"tare/internal/procfs"
+	"tare/internal/step"
+	"tare/internal/sys"
+	"tare/libcontainer/console"
+	"tare/libcontainer/proto"
+	"tare/libcontainer/rootfs"
+
+	"golang.org/x/sys/unix"
+)
+
+// initProc is the init stage at work.
+type initProc struct {
+	link proto.Link
+	cfg  *proto.Config
+	proc *procfs.Handle
+	root *rootfs.Rootfs
+	pty  *console.Pty
+
+	umask   int      // of the caller
+	cwdLeft bool     // process.cwd is still to be entered, by the user
+	env     []string // of the workload
+	caps    capabilities
+	program program
+	fifo    *os.File // open for writing, once the container was started by it
+	waiting bool     // the runtime has left: the fifo is the only way to be heard
+}
+
+// Main is the init stage. It returns when the workload could not be executed, with the exit status.
+// Preconditions: the calling goroutine is locked to the main thread, and nothing else runs.
+func Main(args []string) int {
+	p := &initProc{}
+	err := p.prepare(args)
+	if err == nil {
+		err = step.Run(p, createSteps)
+	}
+	p.report(err)
+	return 1
+}
+
+// prepare protects the process, and learns what it is to do. The kernel has it non-dumpable already, and dying
+// with its parent; both are said again as some ways of getting here change the ids, which undoes them.
+func (p *initProc) prepare(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("the init stage is started by tare, not by hand")
+	}
+	fd, err := strconv.Atoi(args[1])
+	if err != nil {
+		return fmt.Errorf("the init stage is started by tare, not by hand: %w", err)
+	}
+	p.link.FD = fd
+	if err := sys.SetDumpable(false); err != nil {
+		return err
+	}
+	if err := sys.SetParentDeathSignal(unix.SIGKILL); err != nil {
+		return err
+	}
+	if err := sys.SetName("tare:[init]"); err != nil {
+		return err
+	}
+	sys.RestoreNofile()
+	p.umask = sys.Umask(0) // modes are exact
+	if p.cfg, err = p.link.ReceiveConfig(); err != nil {
+		return err
+	}
+	if err := p.closeOnExec(); err != nil {
+		return err
+	}
+	p.proc, err = procfs.FromFile(os.NewFile(uintptr(p.cfg.Proc), "/proc"))
+	return err
+}
+
+// closeOnExec marks what was inherited for this stage alone.
+func (p *initProc) closeOnExec() error {
+	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console}
+	for _, fd := range p.cfg.Sources {
+		fds = append(fds, fd)
+	}
+	for _, fd := range fds {
+		if fd < 0 {
+			continue
+		}
+		if err := sys.SetCloseOnExec(fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report tells whoever listens what went wrong.
+func (p *initProc) report(err error) {
+	switch {
+	case p.fifo != nil:
+		_ = sys.Write(int(p.fifo.Fd()), append([]byte{failed}, err.Error()...))
+	case !p.waiting:
+		_ = p.link.SendFailure(err)
+	}
+}
+
+func (p *initProc) warn(text string) { _ = p.link.SendWarning(text) }

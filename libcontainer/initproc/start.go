@@ -1,0 +1,201 @@
+package initproc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"tare/internal/sys"
+	"tare/libcontainer/creds"
+	"tare/libcontainer/hooks"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// The steps of this file turn the init stage into the workload.
+
+// What the first byte through the fifo says. After it the fifo stays open until the execution closes it, so
+// that `start` sees the end: nothing more is success, failed and a text is not.
+const (
+	started = '0'
+	failed  = '!'
+)
+
+// capabilities are what the workload has, and, until the filter is loaded, CAP_SYS_ADMIN if it takes that.
+type capabilities struct {
+	final sys.CapSets
+	extra bool
+}
+
+// program is the workload's execve(2), laid out in memory before the filter forbids who knows what.
+type program struct {
+	path       *byte
+	argv, envv []*byte
+}
+
+func (p *initProc) process() *specs.Process { return p.cfg.Spec.Process }
+
+func (p *initProc) noNewPrivs() error {
+	if p.process() == nil || !p.process().NoNewPrivileges {
+		return nil
+	}
+	return sys.SetNoNewPrivs()
+}
+
+// becomeUser takes on the workload's identity. seccomp(2) wants CAP_SYS_ADMIN or no_new_privs: without the
+// latter the capability is kept back until the filter is loaded, so that the filter need not allow any of what
+// is done here.
+func (p *initProc) becomeUser() error {
+	process := p.process()
+	if process == nil {
+		return nil
+	}
+	keep := uint64(0)
+	if p.cfg.Seccomp != nil && !process.NoNewPrivileges {
+		keep = 1 << unix.CAP_SYS_ADMIN
+	}
+	final, warnings, err := creds.Apply(process, creds.Options{SetgroupsOff: p.cfg.SetgroupsOff, Keep: keep})
+	for _, w := range warnings {
+		p.warn(w)
+	}
+	p.caps = capabilities{final: final, extra: keep&^final.Effective != 0}
+	return err
+}
+
+// changeDir goes to process.cwd, as root: a user may be given a directory that the way to is closed for. What
+// root cannot enter, a network file system's for instance, is left to changeDirAsUser.
+func (p *initProc) changeDir() error {
+	process := p.process()
+	if process == nil {
+		return nil
+	}
+	err := sys.Chdir(process.Cwd)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		p.cwdLeft = true
+		return nil
+	}
+	return cwdError(err)
+}
+
+// changeDirAsUser makes sure of the working directory. One outside of the container, which a leaked descriptor
+// would lead to, has no path in here, as getcwd(2) tells (CVE-2024-21626).
+func (p *initProc) changeDirAsUser() error {
+	process := p.process()
+	if process == nil {
+		return nil
+	}
+	if p.cwdLeft {
+		if err := sys.Chdir(process.Cwd); err != nil {
+			return cwdError(err)
+		}
+	}
+	cwd, err := sys.Getcwd()
+	if err == nil && !strings.HasPrefix(cwd, "/") {
+		err = fmt.Errorf("%s is outside of the container", process.Cwd)
+	}
+	return cwdError(err)
+}
+
+func cwdError(err error) error {
+	if err != nil {
+		return fmt.Errorf("process.cwd (/process/cwd): %w", err)
+	}
+	return nil
+}
+
+// findExecutable prepares the execution, so that nothing has to be allocated or looked up after the filter.
+func (p *initProc) findExecutable() (err error) {
+	process := p.process()
+	if process == nil {
+		return nil
+	}
+	path, err := lookPath(process.Args[0], process.Env)
+	if err != nil {
+		return err
+	}
+	p.env = p.environment()
+	if p.program.path, err = unix.BytePtrFromString(path); err != nil {
+		return fmt.Errorf("process.args (/process/args): %w", err)
+	}
+	if p.program.argv, err = syscall.SlicePtrFromStrings(process.Args); err != nil {
+		return fmt.Errorf("process.args (/process/args): %w", err)
+	}
+	if p.program.envv, err = syscall.SlicePtrFromStrings(p.env); err != nil {
+		return fmt.Errorf("process.env (/process/env): %w", err)
+	}
+	return nil
+}
+
+// awaitStart waits for `start`. In a run the runtime waits too, and hears of a failure through the socket.
+func (p *initProc) awaitStart() error {
+	if p.cfg.Start {
+		return nil
+	}
+	p.waiting = true
+	sys.Close(p.link.FD) // tells the runtime that create is done
+	fifo, err := p.proc.ReopenFD(p.cfg.Fifo, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	p.fifo = fifo
+	sys.Close(p.cfg.Fifo)
+	if err := sys.Write(int(fifo.Fd()), []byte{started}); err != nil {
+		return err
+	}
+	if p.process() == nil {
+		return fmt.Errorf("process (/process): missing: there is nothing to start")
+	}
+	return nil
+}
+
+func (p *initProc) startContainer() error {
+	h := p.cfg.Spec.Hooks
+	if h == nil {
+		return nil
+	}
+	set := hooks.Set{Kind: "startContainer", Hooks: h.StartContainer, Env: p.process().Env}
+	return set.Run(p.state(specs.StateCreated))
+}
+
+// setLimits sets process.rlimits. The runtime has raised the hard limits that only it may raise.
+func (p *initProc) setLimits() error {
+	for i, l := range p.process().Rlimits {
+		resource, ok := creds.Rlimit(l.Type)
+		if !ok {
+			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, l.Type)
+		}
+		if err := sys.Prlimit(0, resource, l.Soft, l.Hard); err != nil {
+			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): set %s to %d:%d: %w", i, i, l.Type, l.Soft, l.Hard, err)
+		}
+	}
+	return nil
+}
+
+// exec becomes the workload. It returns only with an error.
+func (p *initProc) exec() error {
+	umask := p.umask
+	if u := p.process().User.Umask; u != nil {
+		umask = int(*u)
+	}
+	sys.Umask(umask)
+	if err := sys.CloseOnExecFrom(3 + p.cfg.ListenFDs + p.cfg.PreserveFDs); err != nil {
+		return err
+	}
+	if p.cfg.Seccomp != nil {
+		// TSYNC would reach threads of the Go runtime that have still to live until execve ends them. The
+		// workload starts with one thread.
+		p.cfg.Seccomp.Flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC
+		if err := p.cfg.Seccomp.Load(); err != nil {
+			return fmt.Errorf("linux.seccomp (/linux/seccomp): %w", err)
+		}
+	}
+	if p.caps.extra {
+		if err := sys.Capset(p.caps.final); err != nil {
+			return fmt.Errorf("linux.seccomp (/linux/seccomp): the profile forbids capset, which has still to take CAP_SYS_ADMIN away without process.noNewPrivileges: %w", err)
+		}
+	}
+	errno := sys.Execve(p.program.path, p.program.argv, p.program.envv)
+	return execError(p.process().Args[0], errno)
+}

@@ -1,0 +1,270 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"tare/internal/procfs"
+	"tare/internal/sys"
+	"tare/libcontainer/proto"
+	"tare/libcontainer/rootfs"
+	"tare/nsenter"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Arg0 is the name that the init stage is executed under: main knows it by that.
+const Arg0 = "tare-init"
+
+// Options say what the init stage is made from.
+type Options struct {
+	Spec *specs.Spec
+	// Config is what the init stage will be told. Start fills in what is its own to know: UserNS, SetgroupsOff,
+	// Sources and the numbers of the descriptors below.
+	Config *proto.Config
+
+	Cgroup  *os.File // cgroup v2 directory to be born in; nil: stay in the caller's
+	Fifo    *os.File // exec.fifo, or nil
+	Console *os.File // socket for the terminal's master, or nil
+	Warn    func(text string)
+}
+
+// Init is the init stage on its way, and later the container's first process.
+type Init struct {
+	Pid   int
+	Pidfd int
+	// OwnPidNS tells that the process is the first of a PID namespace: all others in it end with it.
+	OwnPidNS bool
+
+	link proto.Link
+	warn func(string)
+}
+
+// errInitGone is what the end of the socket means before its time.
+var errInitGone = errors.New("the init stage died without a word")
+
+// Start starts the init stage: from here on it exists, and dies with the calling thread.
+// Preconditions: the goroutine is locked to the main thread.
+func Start(o Options) (*Init, error) {
+	// What is forked from here on must not be traced by those it meets in a joined PID namespace. An ordinary
+	// user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.
+	if os.Geteuid() == 0 {
+		if err := sys.SetDumpable(false); err != nil {
+			return nil, err
+		}
+	}
+	ns, err := newNamespaces(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.close()
+	exe, err := sealedExe()
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	proc, err := procfs.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer proc.Close()
+	ours, theirs, err := sys.Socketpair()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(theirs)
+	req := &nsenter.Request{
+		Exe: exe, Args: []string{Arg0, fmt.Sprint(theirs)}, Env: initEnv(),
+		// The cgroup namespace is made in the init stage: its root is the cgroup of that moment.
+		New: ns.new &^ unix.CLONE_NEWCGROUP, Join: ns.join,
+		TimeOffsets: timeOffsets(o.Spec.Linux), Proc: proc.File(), Cgroup: o.Cgroup,
+	}
+	sources, err := fill(&o, ns, req, proc, theirs)
+	defer closeAll(sources)
+	if err == nil {
+		var i *Init
+		if i, err = start(&o, req, ours); err == nil {
+			i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
+			return i, nil
+		}
+	}
+	unix.Close(ours)
+	return nil, err
+}
+
+// initEnv is the whole environment of the init stage. A garbage collection or a second thread running Go code
+// would cost more than the memory they could save in its short life.
+func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1"} }
+
+// fill completes the config by what only Start knows, and lists the descriptors to inherit.
+func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle, link int) (map[int]*os.File, error) {
+	c := o.Config
+	req.Inherit = append(req.Inherit, link, int(proc.File().Fd()))
+	c.Proc = int(proc.File().Fd())
+	c.Fifo, c.Console = -1, -1
+	if o.Fifo != nil {
+		c.Fifo = int(o.Fifo.Fd())
+		req.Inherit = append(req.Inherit, c.Fifo)
+	}
+	if o.Console != nil {
+		c.Console = int(o.Console.Fd())
+		req.Inherit = append(req.Inherit, c.Console)
+	}
+	for i := range c.ListenFDs + c.PreserveFDs {
+		req.Inherit = append(req.Inherit, 3+i)
+	}
+	c.UserNS = ns.has(unix.CLONE_NEWUSER)
+	if ns.new&unix.CLONE_NEWUSER == 0 {
+		return nil, nil
+	}
+	maps := newIDMaps(o.Spec.Linux)
+	c.SetgroupsOff = maps.setgroupsOff()
+	req.MapIDs = maps.write
+	if maps.helpers || ns.joins(unix.CLONE_NEWNS) {
+		return nil, nil
+	}
+	// Root of the host may look where root of the new namespace may not.
+	sources, err := rootfs.OpenSources(o.Spec, c.Bundle)
+	c.Sources = make(map[int]int, len(sources))
+	for i, f := range sources {
+		c.Sources[i] = int(f.Fd())
+		req.Inherit = append(req.Inherit, int(f.Fd()))
+	}
+	return sources, err
+}
+
+func closeAll(files map[int]*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func start(o *Options, req *nsenter.Request, ours int) (*Init, error) {
+	// The workload, too, starts with the caller's limit, unless its config names one.
+	sys.RestoreNofile()
+	pid, err := nsenter.Start(req)
+	if err != nil {
+		return nil, err
+	}
+	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: o.Warn}
+	if i.Pidfd, err = sys.PidfdOpen(pid); err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		_, _ = sys.Wait(pid)
+		return nil, err
+	}
+	return i, nil
+}
+
+// Configure hands over the config, with which the init stage sets to work.
+func (i *Init) Configure(c *proto.Config) error { return i.peerGone(i.link.SendConfig(c)) }
+
+// AwaitMounted waits until the namespaces and mounts are there, and the runtime's hooks may run.
+func (i *Init) AwaitMounted() error { return i.await(proto.KindMounted) }
+
+// AwaitReady waits until only the start is missing.
+func (i *Init) AwaitReady() error { return i.await(proto.KindReady) }
+
+// Go lets the init stage go on.
+func (i *Init) Go() error { return i.peerGone(i.link.Send(proto.KindGo)) }
+
+// AwaitExec waits for the end of the socket after the last Go: in a run the workload is executed, in a create
+// the init process waits at its fifo, or it has died.
+func (i *Init) AwaitExec() error {
+	if err := i.await(0); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// Alive tells how the init process died, if it did.
+func (i *Init) Alive() error {
+	ended, err := sys.WaitExit(i.Pidfd, 0)
+	if err != nil || !ended {
+		return err
+	}
+	return i.epitaph()
+}
+
+// Close closes the conversation.
+func (i *Init) Close() { unix.Close(i.link.FD) }
+
+// Kill ends the init stage and waits for it.
+func (i *Init) Kill() error {
+	err := sys.PidfdSendSignal(i.Pidfd, unix.SIGKILL)
+	if errors.Is(err, unix.ESRCH) {
+		err = nil
+	}
+	if _, waitErr := sys.Wait(i.Pid); !errors.Is(waitErr, unix.ECHILD) {
+		err = errors.Join(err, waitErr)
+	}
+	return err
+}
+
+// await receives until a message of kind k, passing on warnings. A failure of the init stage is returned; with
+// k 0 the end of the socket is io.EOF.
+func (i *Init) await(k proto.Kind) error {
+	for {
+		got, value, err := i.link.Receive()
+		switch {
+		case err == io.EOF && k != 0:
+			return i.epitaph()
+		case err != nil:
+			return err
+		case got == proto.KindWarning:
+			i.warn(string(value))
+		case got == proto.KindFailure:
+			return &InitError{Err: proto.DecodeFailure(value)}
+		case got == k:
+			return nil
+		default:
+			return fmt.Errorf("%w from the init stage: kind %d, want %d", proto.ErrOutOfOrder, got, k)
+		}
+	}
+}
+
+// InitError is a failure in the init stage: that of the container, not of the runtime.
+type InitError struct{ Err error }
+
+func (e *InitError) Error() string { return e.Err.Error() }
+
+func (e *InitError) Unwrap() error { return e.Err }
+
+// peerGone turns the error of a send to a dead init stage into what it had still to say.
+func (i *Init) peerGone(err error) error {
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return i.await(proto.KindReady)
+	}
+	return err
+}
+
+// epitaph says how the init stage died.
+func (i *Init) epitaph() error {
+	ended, err := sys.WaitExit(i.Pidfd, 5000)
+	if err != nil || !ended {
+		return errInitGone
+	}
+	ws, err := sys.Wait(i.Pid)
+	switch {
+	case err != nil:
+		return errInitGone
+	case ws.Signaled():
+		return &ExitError{Signal: ws.Signal()}
+	}
+	return &ExitError{Status: ws.ExitStatus()}
+}
+
+// ExitError is an init stage that died without a word: killed from outside, for instance for want of memory.
+type ExitError struct {
+	Status int
+	Signal unix.Signal
+}
+
+func (e *ExitError) Error() string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("%v: ended by signal %d (%s)", errInitGone, int(e.Signal), unix.SignalName(e.Signal))
+	}
+	return fmt.Sprintf("%v: exit status %d", errInitGone, e.Status)
+}

@@ -1,0 +1,145 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"tare/internal/sys"
+	"tare/nsenter"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// namespaces says which namespaces the init stage gets: those to make, and those to join with their open
+// files, which close closes.
+type namespaces struct {
+	new   uintptr
+	join  []nsenter.Join
+	files []*os.File
+}
+
+// newNamespaces opens what linux.namespaces names.
+func newNamespaces(spec *specs.Spec) (ns *namespaces, err error) {
+	ns = &namespaces{}
+	if spec.Linux == nil {
+		return ns, nil
+	}
+	for i, n := range spec.Linux.Namespaces {
+		flag := cloneFlag(n.Type)
+		if n.Path == "" {
+			ns.new |= uintptr(flag)
+			continue
+		}
+		if err := ns.open(n.Path, flag); err != nil {
+			ns.close()
+			return nil, fmt.Errorf("linux.namespaces[%d] (/linux/namespaces/%d): %w", i, i, err)
+		}
+	}
+	return ns, nil
+}
+
+func (ns *namespaces) open(path string, flag int) error {
+	fd, err := sys.Openat(unix.AT_FDCWD, path, unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	got, err := sys.NamespaceType(f)
+	if err == nil && got != flag {
+		err = fmt.Errorf("%s: is a %s namespace, want %s", path, typeName(got), typeName(flag))
+	} else if errors.Is(err, unix.ENOTTY) {
+		err = fmt.Errorf("%s: is no namespace", path)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	if flag == unix.CLONE_NEWUSER && isOwnUserNS(f) {
+		f.Close() // setns(2) refuses to enter again the user namespace one is in
+		return nil
+	}
+	ns.files = append(ns.files, f)
+	ns.join = append(ns.join, nsenter.Join{Type: flag, FD: int(f.Fd())})
+	return nil
+}
+
+func isOwnUserNS(f *os.File) bool {
+	var own unix.Stat_t
+	st, err := sys.Fstat(int(f.Fd()))
+	return err == nil && unix.Stat("/proc/self/ns/user", &own) == nil && own.Ino == st.Ino && own.Dev == st.Dev
+}
+
+func (ns *namespaces) close() {
+	for _, f := range ns.files {
+		f.Close()
+	}
+}
+
+// has tells whether the init stage gets another namespace of that type than the runtime's, new or joined.
+func (ns *namespaces) has(flag int) bool {
+	return ns.new&uintptr(flag) != 0 || ns.joins(flag)
+}
+
+func (ns *namespaces) joins(flag int) bool {
+	for _, j := range ns.join {
+		if j.Type == flag {
+			return true
+		}
+	}
+	return false
+}
+
+func cloneFlag(t specs.LinuxNamespaceType) int {
+	switch t {
+	case specs.PIDNamespace:
+		return unix.CLONE_NEWPID
+	case specs.NetworkNamespace:
+		return unix.CLONE_NEWNET
+	case specs.MountNamespace:
+		return unix.CLONE_NEWNS
+	case specs.IPCNamespace:
+		return unix.CLONE_NEWIPC
+	case specs.UTSNamespace:
+		return unix.CLONE_NEWUTS
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER
+	case specs.CgroupNamespace:
+		return unix.CLONE_NEWCGROUP
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME
+	}
+	return 0 // the checks of the bundle have refused it
+}
+
+func typeName(flag int) specs.LinuxNamespaceType {
+	for _, t := range []specs.LinuxNamespaceType{
+		specs.PIDNamespace, specs.NetworkNamespace, specs.MountNamespace, specs.IPCNamespace,
+		specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace,
+	} {
+		if cloneFlag(t) == flag {
+			return t
+		}
+	}
+	return "unknown"
+}
+
+// timeOffsets is the content of /proc/PID/timens_offsets for linux.timeOffsets; time_namespaces(7).
+func timeOffsets(l *specs.Linux) (text []byte) {
+	if l == nil {
+		return nil
+	}
+	for _, clock := range []string{"monotonic", "boottime"} {
+		if o, ok := l.TimeOffsets[clock]; ok {
+			text = append(text, clock...)
+			text = append(text, ' ')
+			text = strconv.AppendInt(text, o.Secs, 10)
+			text = append(text, ' ')
+			text = strconv.AppendUint(text, uint64(o.Nanosecs), 10)
+			text = append(text, '\n')
+		}
+	}
+	return text
+}

@@ -1,0 +1,163 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"tare/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// sealedExe gives an O_PATH descriptor of the running binary for the init stage to execute: a view of its
+// own, which nobody can write through (CVE-2019-5736) and nobody may read, so that the kernel keeps the init
+// stage non-dumpable from its first instruction (would_dump in fs/exec.c). The caller closes it.
+//
+// An overlay costs a fraction of a copy and shares the binary's page cache. Where none can be mounted (without
+// privileges, or below another overlay) the binary is copied to memory.
+func sealedExe() (*os.File, error) {
+	f, err := overlayExe()
+	if err == nil {
+		return f, nil
+	}
+	if f, copyErr := copyExe(); copyErr == nil {
+		return f, nil
+	} else {
+		return nil, fmt.Errorf("seal the binary: %w, and as an overlay: %w", copyErr, err)
+	}
+}
+
+// exeMode lets everybody execute and nobody read.
+const exeMode = 0o111
+
+// overlayExe shows the binary's directory through an overlay whose upper layer is a tmpfs that is mounted
+// nowhere. The change of mode copies the inode up, not the data (metacopy, Linux 4.19); a write, if anybody
+// could open the file for one, would end in the tmpfs.
+func overlayExe() (*os.File, error) {
+	path, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	dir, name := filepath.Split(path)
+	lower, err := sys.Openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.Close(lower)
+	upper, err := scratchLayers()
+	if err != nil {
+		return nil, err
+	}
+	defer sys.Close(upper)
+	mount, err := mountOverlay(lower, upper)
+	if err != nil {
+		return nil, err
+	}
+	defer sys.Close(mount)
+	if err := sameExe(lower, name); err != nil {
+		return nil, err
+	}
+	if err := sys.Fchmodat(mount, name, exeMode); err != nil {
+		return nil, err
+	}
+	fd, err := sys.Openat(mount, name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// sameExe makes sure that the name still leads to the binary that runs: it may have been replaced since.
+func sameExe(dir int, name string) error {
+	var running, found unix.Stat_t
+	if err := unix.Stat("/proc/self/exe", &running); err != nil {
+		return &os.PathError{Op: "stat", Path: "/proc/self/exe", Err: err}
+	}
+	if err := unix.Fstatat(dir, name, &found, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "stat", Path: name, Err: err}
+	}
+	if running.Ino != found.Ino || running.Dev != found.Dev {
+		return errors.New("the running binary was replaced")
+	}
+	return nil
+}
+
+// scratchLayers makes a detached tmpfs with the directories upper and work.
+func scratchLayers() (int, error) {
+	fs, err := sys.Fsopen("tmpfs")
+	if err != nil {
+		return -1, err
+	}
+	defer sys.Close(fs)
+	if err := sys.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	mount, err := sys.Fsmount(fs, 0)
+	if err != nil {
+		return -1, err
+	}
+	for _, name := range []string{"upper", "work"} {
+		if err := sys.Mkdirat(mount, name, 0o700); err != nil {
+			sys.Close(mount)
+			return -1, err
+		}
+	}
+	return mount, nil
+}
+
+func mountOverlay(lower, upper int) (int, error) {
+	fs, err := sys.Fsopen("overlay")
+	if err != nil {
+		return -1, err
+	}
+	defer sys.Close(fs)
+	// Layers as descriptors need Linux 6.13; as paths through /proc they are understood everywhere.
+	options := [][2]string{
+		{"lowerdir", fmt.Sprintf("/proc/self/fd/%d", lower)},
+		{"upperdir", fmt.Sprintf("/proc/self/fd/%d/upper", upper)},
+		{"workdir", fmt.Sprintf("/proc/self/fd/%d/work", upper)},
+		{"metacopy", "on"},
+		{"xino", "off"}, // else the kernel logs a line for each mount
+	}
+	for _, o := range options {
+		if err := sys.FsconfigString(fs, o[0], o[1]); err != nil {
+			return -1, err
+		}
+	}
+	if err := sys.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return sys.Fsmount(fs, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+}
+
+// copyExe copies the binary into a sealed memfd.
+func copyExe() (*os.File, error) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	fd, err := sys.MemfdExecutable("tare")
+	if err != nil {
+		return nil, err
+	}
+	defer sys.Close(fd)
+	if err := sys.CopyAll(fd, int(exe.Fd())); err != nil {
+		return nil, err
+	}
+	if err := unix.Fchmod(fd, exeMode); err != nil {
+		return nil, os.NewSyscallError("fchmod", err)
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		return nil, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	// A file that is open for writing cannot be executed (ETXTBSY), so only a second descriptor will do.
+	path, err := sys.Openat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(path), "tare"), nil
+}

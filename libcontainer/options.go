@@ -1,0 +1,31 @@
+package libcontainer
+
+// CreateOptions is what a caller of create or run says beside the bundle. All paths are absolute or empty.
+type CreateOptions struct {
+	Root   string // the state root
+	ID     string
+	Bundle string
+
+	PidFile       string // gets the init process's pid, by rename, as the last act
+	ConsoleSocket string // AF_UNIX stream socket that receives the master of the container's terminal
+	PidfdSocket   string // AF_UNIX stream socket that receives a pidfd of the init process
+
+	NoPivot       bool // MS_MOVE and chroot in place of pivot_root: for a host whose root is the initramfs
+	NoNewKeyring  bool // keep the caller's session keyring
+	SystemdCgroup bool
+	Rootless      string // "auto", "true" or "false"
+
+	PreserveFDs  int    // descriptors 3 to 3+PreserveFDs-1 (after the listening sockets) stay open in the workload
+	ListenFDs    int    // sockets of systemd's socket activation, from descriptor 3 on
+	NotifySocket string // the caller's NOTIFY_SOCKET
+
+	Warn func(text string) // gets what is worth a line in the log and no error; nil drops it
+}
+
+// RunOptions are those of a run.
+type RunOptions struct {
+	CreateOptions
+	Detach      bool // return once the workload runs
+	Keep        bool // leave the stopped container's state and cgroup after its exit
+	NoSubreaper bool // do not adopt the workload's orphans while waiting
+}

@@ -1,0 +1,45 @@
+package proto
+
+import (
+	"tare/seccomp"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Config is all that the init stage is told. It obeys: what can be computed or refused was, before the fork.
+// Descriptors are numbers that the init stage inherits; -1 is none.
+type Config struct {
+	ID     string
+	Bundle string // absolute
+	Rootfs string // absolute
+
+	// Spec is the container's config without what the runtime has dealt with: linux.seccomp and
+	// linux.resources are nil, of the hooks only createContainer and startContainer are there.
+	Spec    *specs.Spec
+	Seccomp *seccomp.Program // nil for no filter
+
+	NoPivot      bool
+	NoNewKeyring bool
+	Start        bool // start at the runtime's word on the socket (run), not at the fifo (create and start)
+
+	UserNS       bool   // in a user namespace of the container's
+	Rootless     bool   // the caller is no root of the host: what needs one is left out where the spec allows it
+	SetgroupsOff bool   // the gid map was written with setgroups denied
+	CgroupNS     int    // a cgroup namespace to join
+	CgroupPath   string // host directory of the container's cgroup, for a cgroup mount without a cgroup namespace
+
+	Proc    int         // /proc of the runtime, verified
+	Fifo    int         // O_PATH of exec.fifo, with Start unset
+	Console int         // connected stream socket that gets the terminal's master
+	Sources map[int]int // mount index → detached mount that the runtime opened in the init stage's stead
+
+	ListenFDs   int    // descriptors from 3 on that belong to the workload
+	PreserveFDs int    // descriptors after those
+	NotifyDir   string // host directory with notify.sock, mounted at /run/notify
+}
+
+// Failure is an error that crosses the socket and keeps its sentence and its errno.
+type Failure struct {
+	Message string
+	Errno   uint32
+}

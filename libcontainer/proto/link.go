@@ -1,0 +1,127 @@
+package proto
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"tare/internal/sys"
+	"tare/internal/wire"
+)
+
+// Kind is the kind of a message.
+type Kind byte
+
+// The kinds of messages; see the package's comment for their order.
+const (
+	KindConfig Kind = iota + 1
+	KindGo
+	KindMounted
+	KindReady
+	KindWarning // value: a line of text
+	KindFailure // value: a Failure
+)
+
+// maxMessage bounds a message, both ways. A config is as large as its config.json.
+const maxMessage = 64 << 20
+
+// ErrOutOfOrder says that the other side sent something else than what was its turn to send.
+var ErrOutOfOrder = errors.New("unexpected message")
+
+// Link is one end of the conversation.
+type Link struct {
+	FD int // a blocking stream socket
+}
+
+// Send sends a message without a value.
+func (l Link) Send(k Kind) error { return l.send(k, nil) }
+
+// SendConfig sends c.
+func (l Link) SendConfig(c *Config) error { return l.send(KindConfig, wire.Append(nil, c)) }
+
+// SendWarning sends a line of text for the runtime's log.
+func (l Link) SendWarning(text string) error { return l.send(KindWarning, []byte(text)) }
+
+// SendFailure sends err, with the errno that it wraps.
+func (l Link) SendFailure(err error) error {
+	f := Failure{Message: err.Error()}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		f.Errno = uint32(errno)
+	}
+	return l.send(KindFailure, wire.Append(nil, &f))
+}
+
+func (l Link) send(k Kind, value []byte) error {
+	m := make([]byte, 5, 5+len(value))
+	m[0] = byte(k)
+	binary.NativeEndian.PutUint32(m[1:], uint32(len(value)))
+	return sys.Write(l.FD, append(m, value...))
+}
+
+// Receive reads the next message. The end of the socket is io.EOF, within a message io.ErrUnexpectedEOF.
+func (l Link) Receive() (Kind, []byte, error) {
+	var head [5]byte
+	n, err := sys.ReadFull(l.FD, head[:])
+	switch {
+	case err != nil:
+		if errors.Is(err, syscall.ECONNRESET) { // it died with something of ours unread
+			return 0, nil, io.EOF
+		}
+		return 0, nil, err
+	case n == 0:
+		return 0, nil, io.EOF
+	case n < len(head):
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	size := binary.NativeEndian.Uint32(head[1:])
+	if size > maxMessage {
+		return 0, nil, fmt.Errorf("%w: of %d bytes", ErrOutOfOrder, size)
+	}
+	value := make([]byte, size)
+	if n, err = sys.ReadFull(l.FD, value); err != nil {
+		return 0, nil, err
+	} else if n < len(value) {
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return Kind(head[0]), value, nil
+}
+
+// Expect receives a message that must be of kind k.
+func (l Link) Expect(k Kind) ([]byte, error) {
+	got, value, err := l.Receive()
+	if err == nil && got != k {
+		err = fmt.Errorf("%w: kind %d, want %d", ErrOutOfOrder, got, k)
+	}
+	return value, err
+}
+
+// ReceiveConfig receives the message that opens the conversation.
+func (l Link) ReceiveConfig() (*Config, error) {
+	value, err := l.Expect(KindConfig)
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	return &c, wire.Decode(value, &c)
+}
+
+// DecodeFailure makes an error of a KindFailure message's value.
+func DecodeFailure(value []byte) error {
+	var f Failure
+	if err := wire.Decode(value, &f); err != nil {
+		return err
+	}
+	return &f
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// Unwrap answers errors.Is for the errno.
+func (f *Failure) Unwrap() error {
+	if f.Errno == 0 {
+		return nil
+	}
+	return syscall.Errno(f.Errno)
+}

@@ -1,0 +1,121 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"tare/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lockTimeout is how long a command waits for another one at the same container.
+	lockTimeout = 10 * time.Second
+	// exitTimeout is how long a killed process may take to end.
+	exitTimeout = 10 * time.Second
+	// removeTimeout is how long a cgroup may take to get empty.
+	removeTimeout = 10 * time.Second
+)
+
+// Start lets the workload of a created container run, and returns when it does.
+func (c *Container) Start() error {
+	if err := c.dir.Lock(lockTimeout); err != nil {
+		return err
+	}
+	notify, err := c.listenNotify()
+	if err != nil {
+		return err
+	}
+	defer notify.Close()
+	init, err := c.openInit()
+	if errors.Is(err, ErrNotRunning) {
+		return ErrStopped
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(init)
+	if err := c.releaseInit(init); err != nil {
+		return err
+	}
+	if err := runPoststart(c.state); err != nil {
+		return errors.Join(err, c.end(init))
+	}
+	return notify.forward(init, c.state.InitPid)
+}
+
+// releaseInit lets the init process go on from its fifo, and follows it until it has executed the workload: it
+// says that it goes, and keeps the fifo open until then, or to say what went wrong.
+func (c *Container) releaseInit(init int) error {
+	fifo, err := c.dir.OpenFifo()
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrStarted
+	}
+	if err != nil {
+		return err
+	}
+	defer fifo.Close()
+	fd := int(fifo.Fd())
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
+	if _, err := sys.Poll(fds, -1); err != nil {
+		return err
+	}
+	if fds[0].Revents == 0 {
+		return ErrStopped
+	}
+	said, err := c.hearOut(fd, init)
+	if err != nil {
+		return err
+	}
+	switch {
+	case said == "":
+		return ErrStopped
+	case said == "0":
+		return c.dir.RemoveFifo()
+	}
+	_ = c.dir.RemoveFifo()
+	return startError(errors.New(said[min(2, len(said)):]))
+}
+
+// maxSaid bounds what is believed of the init process's last words.
+const maxSaid = 64 << 10
+
+// hearOut reads all that the init process has to say, to the end of the fifo.
+func (c *Container) hearOut(fifo, init int) (string, error) {
+	var said []byte
+	buf := make([]byte, 4096)
+	for len(said) < maxSaid {
+		fds := []unix.PollFd{{Fd: int32(fifo), Events: unix.POLLIN}}
+		if _, err := sys.Poll(fds, -1); err != nil {
+			return "", err
+		}
+		n, err := unix.Read(fifo, buf)
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) {
+			continue
+		}
+		if err != nil {
+			return "", &os.PathError{Op: "read", Path: "exec.fifo", Err: err}
+		}
+		if n == 0 {
+			break
+		}
+		said = append(said, buf[:n]...)
+	}
+	return string(said), nil
+}
+
+// end kills the init process and waits for its end.
+func (c *Container) end(init int) error {
+	if err := sys.PidfdSendSignal(init, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	ended, err := sys.WaitExit(init, int(exitTimeout/time.Millisecond))
+	if err == nil && !ended {
+		err = fmt.Errorf("init process %d: still there %v after SIGKILL: does it wait for a device or a network file system?", c.state.InitPid, exitTimeout)
+	}
+	return err
+}

@@ -1,0 +1,253 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tare/cgroups"
+	"tare/internal/sys"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Sentinels, with the texts that callers of the command line match.
+var (
+	ErrInvalidID = errors.New("invalid container ID format")
+	ErrEmptyID   = errors.New("container id cannot be empty")
+	ErrExist     = errors.New("container with given ID already exists")
+	ErrNotExist  = errors.New("container does not exist")
+	// ErrNoState is a directory without state.json: its create was killed, or is at its beginning.
+	ErrNoState = errors.New("container has no state")
+	// ErrBusy is a lock that another process did not give up in time.
+	ErrBusy = errors.New("another command is at work on the container")
+)
+
+// State is the content of state.json.
+type State struct {
+	Version     string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	InitPid     int               `json:"init_process_pid"`   // 0 until there is one
+	InitStart   uint64            `json:"init_process_start"` // field 22 of /proc/PID/stat: tells a later process with this pid apart
+	Created     time.Time         `json:"created"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Hooks       *specs.Hooks      `json:"hooks,omitempty"` // poststart and poststop
+	Cgroup      *cgroups.State    `json:"cgroup,omitempty"`
+	OwnPidNS    bool              `json:"own_pid_namespace"` // with it, the end of init is the end of all
+	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
+}
+
+// maxID bounds an id by what a file name can be.
+const maxID = 255
+
+// CheckID tells whether id can name a container.
+func CheckID(id string) error {
+	if id == "" {
+		return ErrEmptyID
+	}
+	if len(id) > maxID || id == "." || id == ".." {
+		return ErrInvalidID
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '_' || c == '+' || c == '-' || c == '.':
+		default:
+			return ErrInvalidID
+		}
+	}
+	return nil
+}
+
+const (
+	stateName  = "state.json"
+	configName = "config.json"
+	fifoName   = "exec.fifo"
+	notifyName = "notify"
+)
+
+// Dir is the open directory of one container.
+type Dir struct {
+	f *os.File
+}
+
+// Reserve makes the directory of a new container under root and locks it.
+func Reserve(root, id string) (*Dir, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, fmt.Errorf("state root: %w", err)
+	}
+	path := filepath.Join(root, id)
+	if err := os.Mkdir(path, 0o711); errors.Is(err, fs.ErrExist) {
+		return nil, ErrExist
+	} else if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	d, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	// The umask of the caller does not decide who may look.
+	if err = os.Chmod(path, 0o711); err == nil {
+		err = d.Lock(0)
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Open opens the directory of the container id.
+func Open(root, id string) (*Dir, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	return open(filepath.Join(root, id))
+}
+
+func open(path string) (*Dir, error) {
+	f, err := sys.OpenDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return nil, ErrNotExist
+	case err != nil:
+		return nil, err
+	}
+	return &Dir{f: f}, nil
+}
+
+// Path is the path of the directory.
+func (d *Dir) Path() string { return d.f.Name() }
+
+// Close closes the directory and gives up its lock.
+func (d *Dir) Close() error { return d.f.Close() }
+
+// Lock locks the directory against other commands. One that holds it is waited for as long as given, and then
+// ErrBusy. A directory that was removed meanwhile is ErrNotExist.
+func (d *Dir) Lock(wait time.Duration) error {
+	err := sys.Flock(d.f, false)
+	if errors.Is(err, unix.EWOULDBLOCK) && wait > 0 {
+		// flock(2) takes no deadline: a thread waits in it, and the process ends before it if need be.
+		locked := make(chan error, 1)
+		go func() { locked <- sys.Flock(d.f, true) }()
+		select {
+		case err = <-locked:
+		case <-time.After(wait):
+			return fmt.Errorf("%w: waited %v for its lock", ErrBusy, wait)
+		}
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrBusy
+	}
+	if err != nil {
+		return err
+	}
+	if gone, err := sys.Unlinked(d.f); err != nil || gone {
+		return errors.Join(err, ErrNotExist)
+	}
+	return nil
+}
+
+// Locked tells whether a command is at work on the container. Preconditions: the caller is not.
+func (d *Dir) Locked() bool {
+	other, err := open(d.Path())
+	if err != nil {
+		return false
+	}
+	defer other.Close()
+	return errors.Is(sys.Flock(other.f, false), unix.EWOULDBLOCK)
+}
+
+// Save writes s. Readers see the state of before or s, never half of it.
+func (d *Dir) Save(s *State) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return sys.ReplaceFileAt(d.f, stateName, b, 0o600)
+}
+
+// Load reads what was saved last; ErrNoState before the first time.
+func (d *Dir) Load() (*State, error) {
+	b, err := sys.ReadFileAt(d.f, stateName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoState
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s State
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, &os.PathError{Op: "decode", Path: filepath.Join(d.Path(), stateName), Err: err}
+	}
+	return &s, nil
+}
+
+// SaveConfig keeps a copy of the container's config.json.
+func (d *Dir) SaveConfig(raw []byte) error {
+	return sys.ReplaceFileAt(d.f, configName, raw, 0o600)
+}
+
+// MakeFifo makes the fifo that the init process waits at, for the owner that container root is on the host,
+// and opens it with O_PATH. The caller closes it.
+func (d *Dir) MakeFifo(uid, gid int) (*os.File, error) {
+	if err := sys.MkfifoAt(d.f, fifoName, 0o622, uid, gid); err != nil {
+		return nil, err
+	}
+	return sys.OpenAt(d.f, fifoName, unix.O_PATH|unix.O_NOFOLLOW)
+}
+
+// OpenFifo opens the fifo for reading, without waiting for the init process to come to it.
+// fs.ErrNotExist says that the container was started.
+func (d *Dir) OpenFifo() (*os.File, error) {
+	return sys.OpenAt(d.f, fifoName, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
+}
+
+// HasFifo tells whether the container waits for its start.
+func (d *Dir) HasFifo() bool { return sys.ExistsAt(d.f, fifoName) }
+
+// RemoveFifo says that the container was started.
+func (d *Dir) RemoveFifo() error { return sys.Unlinkat(int(d.f.Fd()), fifoName) }
+
+// Unlock gives up the lock.
+func (d *Dir) Unlock() error { return sys.Funlock(d.f) }
+
+// MakeNotifyDir makes NotifyDir.
+func (d *Dir) MakeNotifyDir() error { return os.Mkdir(d.NotifyDir(), 0o755) }
+
+// NotifyDir is the path of the directory that the container finds its sd_notify(3) socket in.
+func (d *Dir) NotifyDir() string { return filepath.Join(d.Path(), notifyName) }
+
+// Owner is the uid of the directory's owner.
+func (d *Dir) Owner() (uint32, error) { return sys.OwnerOf(d.f) }
+
+// Remove removes the directory with all that is in it.
+func (d *Dir) Remove() error {
+	return os.RemoveAll(d.Path())
+}
+
+// List names the containers under root. A root that is not there is fs.ErrNotExist.
+func List(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && CheckID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
