@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// stateDirName is the same under every program name: the state is not runc's.
+const stateDirName = "tare"
+
+// stateRoot returns the absolute directory that holds the containers' state.
+func (a *app) stateRoot() (string, error) {
+	if a.global.root == "" {
+		return defaultRoot(callerNow()), nil
+	}
+	root, err := filepath.Abs(a.global.root)
+	if err != nil {
+		return "", fmt.Errorf("--root %s: %w", a.global.root, err)
+	}
+	if root == "/" {
+		// Every directory of the host would be a container, and delete removes containers.
+		return "", errors.New("--root must not be /")
+	}
+	return root, nil
+}
+
+// makeStateRoot is stateRoot for commands that make a container. The default root of a user is made here, with the
+// sticky bit: what has it in XDG_RUNTIME_DIR is not cleaned up after some hours (XDG base directory specification).
+// Any other root is made by libcontainer.
+func (a *app) makeStateRoot() (string, error) {
+	root, err := a.stateRoot()
+	if err != nil || a.global.root != "" || root == systemRoot {
+		return root, err
+	}
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return "", fmt.Errorf("state root: %w (is XDG_RUNTIME_DIR right?)", err)
+	}
+	if err := os.Chmod(root, 0o700|os.ModeSticky); err != nil {
+		return "", fmt.Errorf("state root: %w", err)
+	}
+	return root, nil
+}
+
+const systemRoot = "/run/" + stateDirName
+
+// caller is what the default root depends on.
+type caller struct {
+	euid       int
+	user       string      // $USER
+	runtimeDir string      // $XDG_RUNTIME_DIR
+	inUserNS   func() bool // asked only if it matters
+}
+
+func callerNow() caller {
+	return caller{os.Geteuid(), os.Getenv("USER"), os.Getenv("XDG_RUNTIME_DIR"), inUserNS}
+}
+
+// defaultRoot is /run/tare for the system's root, and below XDG_RUNTIME_DIR for others: users, and root of a user
+// namespace, unless that one poses as root by its name too (root in a container has USER=root, and /run is its own).
+func defaultRoot(c caller) string {
+	switch {
+	case c.runtimeDir == "":
+		return systemRoot
+	case c.euid != 0, c.user != "root" && c.inUserNS():
+		return filepath.Join(c.runtimeDir, stateDirName)
+	}
+	return systemRoot
+}
+
+// inUserNS reports whether this is not the initial user namespace: that one maps all ids to themselves (user_namespaces(7)).
+func inUserNS() bool {
+	m, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !isInitialMap(string(m))
+}
+
+func isInitialMap(uidMap string) bool {
+	f := strings.Fields(uidMap)
+	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
+}

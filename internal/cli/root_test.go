@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestDefaultRoot(t *testing.T) {
+	yes := func() bool { return true }
+	no := func() bool { return false }
+	never := func() bool { t.Error("user namespace asked for without need"); return false }
+	tests := []struct {
+		name string
+		c    caller
+		want string
+	}{
+		{"root", caller{0, "root", "", never}, "/run/tare"},
+		{"root with a runtime directory", caller{0, "root", "/run/user/0", never}, "/run/tare"},
+		{"root by sudo", caller{0, "alice", "/run/user/1000", no}, "/run/tare"},
+		{"root of a user namespace", caller{0, "alice", "/run/user/1000", yes}, "/run/user/1000/tare"},
+		{"root of a user namespace, no name", caller{0, "", "/run/user/1000", yes}, "/run/user/1000/tare"},
+		{"root of a user namespace, named root", caller{0, "root", "/run/user/0", never}, "/run/tare"},
+		{"user", caller{1000, "alice", "/run/user/1000", never}, "/run/user/1000/tare"},
+		{"user without a runtime directory", caller{1000, "alice", "", never}, "/run/tare"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := defaultRoot(tt.c); got != tt.want {
+				t.Errorf("defaultRoot = %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestIsInitialMap(t *testing.T) {
+	for in, want := range map[string]bool{
+		"         0          0 4294967295\n": true,
+		"         0       1000          1\n": false,
+		"         0          0          1\n": false,
+		"0 0 4294967294\n":                   false,
+		"0 1000 1\n1 100000 65536\n":         false,
+		"":                                   false,
+		"         0     100000 4294967295\n": false,
+		"         0          0 4294967295\n 4294967295 4294967295 1\n": false,
+	} {
+		if got := isInitialMap(in); got != want {
+			t.Errorf("isInitialMap(%q) = %v", in, got)
+		}
+	}
+}
+
+func TestStateRoot(t *testing.T) {
+	t.Chdir(t.TempDir())
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{
+		"/var/lib/x": "/var/lib/x", "/a//b/../c/": "/a/c", "rel": filepath.Join(wd, "rel"), ".": wd,
+		"/": "", "//": "", "/..": "", "/x/..": "",
+	} {
+		a := &app{global: globalOptions{root: given}}
+		got, err := a.stateRoot()
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("--root %s: %q, %v; want %q", given, got, err, want)
+		}
+	}
+}
+
+// The user's default root is made with the sticky bit; one that was named is not touched.
+func TestMakeStateRoot(t *testing.T) {
+	runtimeDir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+	given := filepath.Join(t.TempDir(), "x")
+	a := &app{global: globalOptions{root: given}}
+	if root, err := a.makeStateRoot(); err != nil || root != given {
+		t.Fatalf("makeStateRoot = %s, %v", root, err)
+	}
+	if _, err := os.Stat(given); !os.IsNotExist(err) {
+		t.Errorf("%s was made: %v", given, err)
+	}
+
+	if os.Geteuid() == 0 && !inUserNS() {
+		t.Skip("the default root of the system's root is /run/tare: the rest needs a user or a user namespace")
+	}
+	t.Setenv("USER", "alice")
+	root, err := (&app{}).makeStateRoot()
+	if err != nil || root != filepath.Join(runtimeDir, "tare") {
+		t.Fatalf("makeStateRoot = %s, %v", root, err)
+	}
+	st, err := os.Stat(root)
+	if err != nil || st.Mode() != os.ModeDir|os.ModeSticky|0o700 {
+		t.Errorf("%s: mode %v, %v", root, st.Mode(), err)
+	}
+}

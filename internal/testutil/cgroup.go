@@ -1,0 +1,99 @@
+package testutil
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupDirs finds a cgroup in every hierarchy of the host: one on v2, one per controller on v1.
+func cgroupDirs(path string) []string {
+	var found []string
+	for _, mount := range append(globDirs("/sys/fs/cgroup/*"), "/sys/fs/cgroup") {
+		if dir := filepath.Join(mount, path); isDir(dir) {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
+func globDirs(pattern string) []string {
+	names, _ := filepath.Glob(pattern)
+	return names
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// removeCgroups empties and removes what a runtime has left, so that one bad test does not spoil the next.
+func removeCgroups(path string) {
+	for _, dir := range cgroupDirs(path) {
+		data, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for _, pid := range strings.Fields(string(data)) {
+			var n int
+			if _, err := fmt.Sscan(pid, &n); err == nil && n != os.Getpid() {
+				_ = unix.Kill(n, unix.SIGKILL)
+			}
+		}
+		for range 200 { // the killed take their time to leave
+			for _, sub := range globDirs(filepath.Join(dir, "*")) {
+				_ = unix.Rmdir(sub)
+			}
+			if unix.Rmdir(dir) != unix.EBUSY {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+// leftCgroups removes the parent of all the suite's cgroups and tells which of them still hold some.
+func leftCgroups() error {
+	var errs []error
+	for _, dir := range cgroupDirs(cgroupParent()) {
+		if err := unix.Rmdir(dir); err != nil {
+			errs = append(errs, &os.PathError{Op: "rmdir", Path: dir, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CgroupOf gives the directory of a process's cgroup for a controller: on v2 the only one.
+func CgroupOf(t testing.TB, pid int, controller string) string {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if CgroupV2() && fields[1] == "" {
+			return filepath.Join("/sys/fs/cgroup", fields[2])
+		}
+		for _, name := range strings.Split(fields[1], ",") {
+			if name == controller {
+				return filepath.Join("/sys/fs/cgroup", controller, fields[2])
+			}
+		}
+	}
+	t.Fatalf("process %d has no cgroup for %s:\n%s", pid, controller, data)
+	return ""
+}
+
+// CgroupFile reads one file of a cgroup, without its last newline.
+func CgroupFile(t testing.TB, dir, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(data), "\n")
+}
