@@ -10,8 +10,8 @@ import (
 // maxErrno is the largest errno a system call can return; the kernel cuts larger ones down to it (MAX_ERRNO).
 const maxErrno = 4095
 
-// parseAction turns an action and its errno into a value for the kernel (SECCOMP_RET_* and 16 bits of data). On error, field is the
-// name's suffix of the field that is wrong: "" for the action itself, else "errnoRet".
+// parseAction turns an action and its errno into a value for the kernel (SECCOMP_RET_* and 16 bits of data). On error, wrongErrno
+// tells that the errno is what is wrong, not the action.
 func parseAction(action specs.LinuxSeccompAction, errno *uint) (ret uint32, wrongErrno bool, err error) {
 	limit := uint(0)
 	switch action {

@@ -189,7 +189,7 @@ func (c *compiler) architecture(a *arch) {
 // back to an older one, where EPERM or a signal makes the program fail. Default actions that let the call run or leave it to a tracer or
 // agent stay, and so does the default for the gaps below the highest number: those calls were there to be named.
 func (c *compiler) younger(a *arch, highest int64) {
-	if highest < 0 {
+	if highest < 0 || !refuses(c.fallback) {
 		return
 	}
 	first, private := a.calls()

@@ -17,6 +17,7 @@ func (a *app) onContainer(do func(*libcontainer.Container) error) cli.ActionFunc
 		}
 		ct, err := a.load(c.Args().First())
 		if err == nil {
+			defer ct.Close()
 			err = do(ct)
 		}
 		return about(c, err)

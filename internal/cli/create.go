@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -74,7 +73,7 @@ func (a *app) createOptions(o *createOptions, id string) (libcontainer.CreateOpt
 		PreserveFDs:   o.preserveFDs,
 		ListenFDs:     listenFDs(os.Getpid(), os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")),
 		NotifySocket:  os.Getenv("NOTIFY_SOCKET"),
-		Warn:          func(text string) { slog.Warn(text) }, // seen with --debug, see openLog
+		Warn:          warn,
 	}
 	if o.preserveFDs < 0 {
 		return lo, fmt.Errorf("--preserve-fds: %d is negative", o.preserveFDs)

@@ -32,7 +32,7 @@ NAME delete --force web
 			if err != nil {
 				return err
 			}
-			return about(c, libcontainer.Delete(root, c.Args().First(), libcontainer.DeleteOptions{Force: force}))
+			return about(c, libcontainer.Delete(root, c.Args().First(), libcontainer.DeleteOptions{Force: force, Warn: warn}))
 		},
 	}
 }

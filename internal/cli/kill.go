@@ -40,6 +40,7 @@ NAME kill web SIGRTMIN+3
 			}
 			ct, err := a.load(c.Args().First())
 			if err == nil {
+				defer ct.Close()
 				err = ct.Kill(sig, all)
 			}
 			return about(c, err)

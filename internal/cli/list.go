@@ -72,6 +72,7 @@ func (a *app) states() ([]*libcontainer.State, error) {
 	var states []*libcontainer.State
 	for _, ct := range cts {
 		st, err := ct.State()
+		ct.Close()
 		switch {
 		case err == nil:
 			states = append(states, st)

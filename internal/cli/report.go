@@ -63,6 +63,9 @@ func (a *app) debug(c *cli.Command) {
 	}
 }
 
+// warn takes what is no error. It is seen with --debug only, see openLog.
+func warn(text string) { slog.Warn(text) }
+
 // report tells err, if there is one, to the log and to standard error, and returns the exit code.
 //
 // With --log both get it: containerd and Podman read the file, but look at standard error for the errors of kill and

@@ -17,6 +17,11 @@ func (r *Root) MkdirAll(unsafePath string, mode uint32) (int, error) {
 	if !errors.Is(err, unix.ENOENT) || unsafePath == "" {
 		return fd, pathError("mkdir", unsafePath, err)
 	}
+	return r.MakeDir(unsafePath, mode)
+}
+
+// MakeDir is MkdirAll for a directory that a look-up has just not found.
+func (r *Root) MakeDir(unsafePath string, mode uint32) (int, error) {
 	dir, missing, err := r.deepest(unsafePath)
 	if err == nil {
 		dir, err = mkdirs(dir, missing, mode)
@@ -32,6 +37,11 @@ func (r *Root) CreateFile(unsafePath string, mode uint32) (int, error) {
 	if !errors.Is(err, unix.ENOENT) || unsafePath == "" {
 		return fd, pathError("create", unsafePath, err)
 	}
+	return r.MakeFile(unsafePath, mode)
+}
+
+// MakeFile is CreateFile for a file that a look-up has just not found.
+func (r *Root) MakeFile(unsafePath string, mode uint32) (int, error) {
 	if wantDir(unsafePath) != 0 {
 		return -1, pathError("create", unsafePath, unix.EISDIR)
 	}
@@ -39,17 +49,15 @@ func (r *Root) CreateFile(unsafePath string, mode uint32) (int, error) {
 	if err != nil {
 		return -1, pathError("create", unsafePath, err)
 	}
-	if len(missing) == 0 { // made by somebody in the meantime
-		sys.Close(dir)
-		fd, err = r.Open(unsafePath)
-		return fd, pathError("create", unsafePath, err)
+	if len(missing) == 0 { // a directory, which somebody has made in the meantime
+		return dir, nil
 	}
 	last := len(missing) - 1
 	if dir, err = mkdirs(dir, missing[:last], dirMode); err != nil {
 		return -1, pathError("create", unsafePath, err)
 	}
 	defer sys.Close(dir)
-	fd, err = CreateFileAt(dir, missing[last], mode)
+	fd, err := CreateFileAt(dir, missing[last], mode)
 	return fd, pathError("create", unsafePath, err)
 }
 
@@ -122,8 +130,9 @@ func mkdirs(dir int, names []string, mode uint32) (int, error) {
 // something missing is replaced by its target, so that it is the target that gets made.
 func (r *Root) deepest(unsafePath string) (int, []string, error) {
 	names := split(unsafePath)
+	known := max(len(names)-1, 0) // all of it was not found
 	for range maxLinks {
-		dir, n, err := r.deepestDir(names)
+		dir, n, err := r.deepestDir(names, known)
 		if err != nil || n == len(names) {
 			return dir, nil, err
 		}
@@ -132,6 +141,7 @@ func (r *Root) deepest(unsafePath string) (int, []string, error) {
 		if err == nil {
 			sys.Close(dir)
 			names = follow(names[:n], target, missing[1:])
+			known = len(names)
 			continue
 		}
 		// EINVAL: there, but no link. Either somebody has just made it, or it is no directory: mkdirs will see which.
@@ -150,9 +160,9 @@ func (r *Root) deepest(unsafePath string) (int, []string, error) {
 	return -1, nil, unix.ELOOP
 }
 
-// deepestDir opens the longest prefix of names that is a directory, and says how many names that are.
-func (r *Root) deepestDir(names []string) (fd, n int, err error) {
-	for n = len(names); ; n-- {
+// deepestDir opens the longest prefix of names that is a directory, of most names at most, and says how many names that are.
+func (r *Root) deepestDir(names []string, most int) (fd, n int, err error) {
+	for n = most; ; n-- {
 		fd, err = r.OpenDir("/" + strings.Join(names[:n], "/"))
 		// ENOTDIR for the whole path is what its last name is: the caller makes a file there, or is told.
 		if err == nil || n == 0 || !errors.Is(err, unix.ENOENT) {

@@ -3,6 +3,7 @@ package fsroot
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func TestRace(t *testing.T) {
 	}
 	attempts, made := 0, 0
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); attempts++ {
-		name := "v/x/y/n" + itoa(attempts)
+		name := "v/x/y/n" + strconv.Itoa(attempts)
 		calls := []func() (int, error){
 			func() (int, error) { return r.MkdirAll(name+"d/e/f", 0o755) },
 			func() (int, error) { return r.CreateFile(name+"f", 0o600) },
@@ -47,7 +48,7 @@ func TestRace(t *testing.T) {
 		}
 		made++
 		if fd >= 0 {
-			if path, _ := os.Readlink("/proc/self/fd/" + itoa(fd)); !strings.HasPrefix(path, root+"/") {
+			if path, _ := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); !strings.HasPrefix(path, root+"/") {
 				t.Errorf("opened %s", path)
 			}
 			sys.Close(fd)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,20 +59,13 @@ func must(t *testing.T, err error) {
 // where is the path of a descriptor inside root.
 func where(t *testing.T, root string, fd int) string {
 	t.Helper()
-	path, err := os.Readlink("/proc/self/fd/" + itoa(fd))
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	must(t, err)
 	rel, ok := strings.CutPrefix(path, root)
 	if !ok {
 		t.Fatalf("%s is outside of the root", path)
 	}
 	return rel
-}
-
-func itoa(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
-	}
-	return itoa(n/10) + string(rune('0'+n%10))
 }
 
 func TestOpen(t *testing.T) {
@@ -241,6 +235,26 @@ func TestCreateFile(t *testing.T) {
 			t.Errorf("made %q", got)
 		}
 	})
+}
+
+// A single name in a directory is no path, and a link is not followed: this is what is left when somebody exchanges what was just made.
+func TestAt(t *testing.T) {
+	r, _, _ := tree(t, "dir/in -> file", "dir/out -> CANARY/new", "dir/file")
+	dir, err := r.OpenDir("dir")
+	must(t, err)
+	defer sys.Close(dir)
+	for name, want := range map[string]error{"in": unix.ELOOP, "out": unix.ELOOP, "file": nil, "..": unix.EXDEV} {
+		fd, err := OpenAt(dir, name, unix.O_PATH)
+		if !errors.Is(err, want) {
+			t.Errorf("open %s: %v; want %v", name, err, want)
+		}
+		sys.Close(fd)
+		fd, err = CreateFileAt(dir, name, 0o600)
+		if !errors.Is(err, want) {
+			t.Errorf("create %s: %v; want %v", name, err, want)
+		}
+		sys.Close(fd)
+	}
 }
 
 // A fifo, a socket, a terminal in a file's place must not make us wait: nobody is at their other end.

@@ -23,9 +23,9 @@ var ErrStat = errors.New("malformed stat file")
 
 // Fields of the part after the name; the first is number 3 of proc_pid_stat(5).
 const (
-	fieldState     = 3 - 3
-	fieldPPID      = 4 - 3
-	fieldStartTime = 22 - 3
+	fieldState     = 0
+	fieldPPID      = 1
+	fieldStartTime = 19
 )
 
 // ParseStat parses the text of /proc/PID/stat.

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/mountopt"
 )
@@ -43,7 +44,7 @@ func (r *Rootfs) bindTree(m *mount, tree int, isDir bool) error {
 	if isDir {
 		k = dirMount
 		if cleanDestination(m.Mount) == "/proc" {
-			proc, err := isProcRoot(tree)
+			proc, err := procfs.IsRoot(tree)
 			if err != nil {
 				return err
 			}

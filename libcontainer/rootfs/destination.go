@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tare/internal/fsroot"
-	"tare/internal/procfs"
 	"tare/internal/sys"
 )
 
@@ -74,7 +73,7 @@ func (r *Rootfs) destination(unsafePath string, k kind) (destination, error) {
 	if err != nil {
 		return d, err
 	}
-	if err := r.checkDestination(&d, k, linked || d.made); err != nil {
+	if err := r.checkDestination(&d, k, linked); err != nil {
 		d.close()
 		return d, err
 	}
@@ -103,9 +102,9 @@ func (r *Rootfs) openLinked(unsafePath string, k kind) (int, error) {
 func (r *Rootfs) makeDestination(unsafePath string, k kind) (int, error) {
 	switch {
 	case k == fileMount:
-		return r.root.CreateFile(unsafePath, 0o644)
+		return r.root.MakeFile(unsafePath, 0o644)
 	case !k.strict():
-		return r.root.MkdirAll(unsafePath, 0o755)
+		return r.root.MakeDir(unsafePath, 0o755)
 	}
 	dir, name, err := r.root.Parent(unsafePath)
 	if err != nil {
@@ -192,9 +191,6 @@ func procAllowed(cleanPath string) bool {
 	}
 	return false
 }
-
-// isProcRoot says whether the directory fd may take the place of /proc in a bind mount.
-func isProcRoot(fd int) (bool, error) { return procfs.IsRoot(fd) }
 
 // confirm checks that a strict mount is what its path leads to, after the fact: whoever shares the directory could have
 // moved it away between our look-up and the mount.

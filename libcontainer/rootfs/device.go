@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ var defaultDevices = [...]struct {
 func (r *Rootfs) Devices() error {
 	defer sys.Umask(sys.Umask(0)) // the modes are exact
 	if r.devIsBind() {
-		if err := r.makeDevices(nil, -1, r.outsideDev); err != nil {
+		if err := r.makeDevices(nil, -1, outsideDev); err != nil {
 			return err
 		}
 		return r.openNull(-1)
@@ -76,13 +77,7 @@ func (r *Rootfs) devIsBind() bool {
 	return bound
 }
 
-func (r *Rootfs) outsideDev(d *device) bool {
-	return path.Dir(d.path) != "/dev" && !isBelow(d.path, "/dev")
-}
-
-func isBelow(p, dir string) bool {
-	return len(p) > len(dir) && p[:len(dir)] == dir && p[len(dir)] == '/'
-}
+func outsideDev(d *device) bool { return !strings.HasPrefix(d.path, "/dev/") }
 
 // defaults are the default devices that linux.devices does not describe itself.
 func (r *Rootfs) defaults() []device {

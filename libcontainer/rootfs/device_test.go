@@ -171,6 +171,9 @@ func TestMaskedAndReadonlyPaths(t *testing.T) {
 		if st := statAt(t, r, "/ro/masked"); uint64(st.Rdev) != unix.Mkdev(1, 3) {
 			t.Errorf("/ro/masked is %s", describe(st.Mode, uint64(st.Rdev)))
 		}
+		if m := mountAt(t, b.rootfs+"/ro/masked"); m.fstype != "tmpfs" || m.root != "/null" {
+			t.Errorf("the mask is not the container's own null device: %+v", m)
+		}
 		for _, path := range []string{"/dir", "/dir2"} {
 			if names, err := os.ReadDir(b.rootfs + path); err != nil || len(names) != 0 {
 				t.Errorf("%s has %v, %v", path, names, err)

@@ -325,8 +325,9 @@ func TestMount_Cgroup(t *testing.T) {
 					if m := mountAt(t, b.rootfs+"/cg"); m.fstype != "cgroup2" || !strings.HasPrefix(m.opts, "ro,nosuid") {
 						t.Errorf("%+v", m)
 					}
-					if err := os.Mkdir(b.rootfs+"/cg/x", 0o755); !errors.Is(err, unix.EROFS) {
-						t.Errorf("mkdir: %v", err)
+					made := b.rootfs + "/cg/tare-rootfs-test"
+					if err := os.Mkdir(made, 0o755); !errors.Is(err, unix.EROFS) {
+						t.Errorf("mkdir: %v, %v", err, os.Remove(made))
 					}
 				})
 			})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,14 +54,26 @@ func sandbox(t *testing.T, flags uintptr, prepare, body func(*testing.T, box)) {
 	if prepare != nil {
 		prepare(t, b)
 	}
-	before, mounts := snapshot(t, b.canary), hostMounts(t)
+	before, mounts := snapshot(t, b.canary), ownMounts(t, b)
 	run(t, b.dir, flags)
 	if after := snapshot(t, b.canary); after != before {
 		t.Errorf("the canary changed\nbefore:\n%s\nafter:\n%s", before, after)
 	}
-	if after := hostMounts(t); after != mounts {
+	if after := ownMounts(t, b); after != mounts {
 		t.Errorf("the host's mounts changed\nbefore:\n%s\nafter:\n%s", mounts, after)
 	}
+}
+
+// ownMounts are the host's mounts that have to do with b; others come and go on a busy machine.
+func ownMounts(t *testing.T, b box) string {
+	t.Helper()
+	var own strings.Builder
+	for line := range strings.Lines(hostMounts(t)) {
+		if strings.Contains(line, b.dir) {
+			own.WriteString(line)
+		}
+	}
+	return own.String()
 }
 
 // run starts this test anew in namespaces.
@@ -68,7 +81,7 @@ func run(t *testing.T, dir string, flags uintptr) {
 	t.Helper()
 	var pattern []string
 	for _, part := range strings.Split(t.Name(), "/") {
-		pattern = append(pattern, "^"+strings.NewReplacer("(", `\(`, ")", `\)`, ".", `\.`, "+", `\+`).Replace(part)+"$")
+		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run="+strings.Join(pattern, "/"), "-test.v")
 	cmd.Env = append(os.Environ(), sandboxEnv+"="+dir)

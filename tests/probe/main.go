@@ -1,0 +1,98 @@
+// Probe is the workload of the test suite: one static program that shows from inside a container what a runtime made
+// of it, and that plays the attacker where a test needs one.
+//
+// Its first argument chooses what it does; see command. Results go to standard output (JSON where a program reads
+// them), complaints to standard error with exit code 125, which no other path uses.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+const badUse = 125
+
+func main() {
+	fds := openFDs() // before the Go runtime opens anything of its own
+	if len(os.Args) < 2 {
+		die("no command")
+	}
+	if os.Args[1] == "report" {
+		report(fds, os.Args[2:])
+		return
+	}
+	do := command(os.Args[1])
+	if do == nil {
+		die("unknown command %q", os.Args[1])
+	}
+	do(os.Args[2:])
+}
+
+func command(name string) func([]string) {
+	switch name {
+	case "true":
+		return func([]string) {}
+	case "exit":
+		return exit
+	case "echo":
+		return echo
+	case "cat":
+		return cat
+	case "sleep":
+		return sleep
+	case "ignore-term":
+		return ignoreTerm
+	case "signal-self":
+		return signalSelf
+	case "await-signal":
+		return awaitSignal
+	case "read":
+		return read
+	case "write":
+		return write
+	case "stat":
+		return stat
+	case "list":
+		return list
+	case "open":
+		return open
+	case "mknod":
+		return mknod
+	case "mkdir":
+		return mkdir
+	case "memory":
+		return memory
+	case "fork":
+		return fork
+	case "spin-fork":
+		return spinFork
+	case "spawn-children":
+		return spawnChildren
+	case "cpu":
+		return cpu
+	case "syscalls":
+		return syscalls
+	case "syscalls-from":
+		return syscallsFrom
+	case "ptrace-hammer", "proc-hammer":
+		return procHammer
+	case "exe-hammer":
+		return exeHammer
+	case "listen-fds":
+		return listenFDs
+	case "notify":
+		return notify
+	case "tty":
+		return tty
+	case "demo":
+		return demo
+	case "hook":
+		return hook
+	}
+	return nil
+}
+
+func die(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "probe: "+format+"\n", args...)
+	os.Exit(badUse)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// signalled is added to a caught signal's number for the exit code: 128 would look like death by that signal.
+const signalled = 64
+
+func exit(args []string) {
+	need(args, 1, "exit N")
+	os.Exit(decimal(args[0]))
+}
+
+func echo(args []string) { fmt.Println(strings.Join(args, " ")) }
+
+func cat([]string) {
+	if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+		die("%v", err)
+	}
+}
+
+// sleep prints "ready" and waits; a signal ends it with exit code 64+N. PID 1 would ignore one that has no handler.
+func sleep(args []string) {
+	caught := make(chan os.Signal, 8)
+	signal.Notify(caught, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
+	var end <-chan time.Time
+	if len(args) > 0 {
+		secs, err := strconv.ParseFloat(args[0], 64)
+		if err != nil {
+			die("sleep: %v", err)
+		}
+		end = time.After(time.Duration(secs * float64(time.Second)))
+	}
+	fmt.Println("ready")
+	select {
+	case sig := <-caught:
+		os.Exit(signalled + int(sig.(unix.Signal)))
+	case <-end:
+	}
+}
+
+// ignoreTerm waits for ever and can only be killed.
+func ignoreTerm([]string) {
+	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
+	fmt.Println("ready")
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+// awaitSignal prints the number of every signal that it gets (0 for one above the real-time start) until SIGTERM.
+func awaitSignal([]string) {
+	caught := make(chan os.Signal, 64)
+	signal.Notify(caught)
+	fmt.Println("ready")
+	for sig := range caught {
+		number := sig.(unix.Signal)
+		if number == unix.SIGURG || number == unix.SIGCHLD {
+			continue // the Go runtime's own preemption, and no news
+		}
+		fmt.Println(int(number))
+		if number == unix.SIGTERM {
+			return
+		}
+	}
+}
+
+// signalSelf dies by a signal: it must not be PID 1 of its namespace unless the signal is caught there.
+func signalSelf(args []string) {
+	need(args, 1, "signal-self N")
+	n := decimal(args[0])
+	signal.Reset()
+	if err := unix.Kill(os.Getpid(), unix.Signal(n)); err != nil {
+		failed(err)
+	}
+	time.Sleep(10 * time.Second)
+	die("survived signal %d", n)
+}
