@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tare/internal/sys"
+	"tare/libcontainer/proto"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,15 @@ const (
 	removeTimeout = 10 * time.Second
 )
 
-// Start lets the workload of a created container run, and returns when it does.
+// hookError is a start that failed by a hook.
+type hookError struct{ err error }
+
+func (e *hookError) Error() string { return e.err.Error() }
+
+func (e *hookError) Unwrap() error { return e.err }
+
+// Start lets the workload of a created container run, and returns when it does. When a startContainer or
+// poststart hook fails the container is destroyed, and its poststop hooks are run; runtime.md, lifecycle steps 7 and 9.
 func (c *Container) Start() error {
 	if err := c.dir.Lock(lockTimeout); err != nil {
 		return err
@@ -39,11 +48,19 @@ func (c *Container) Start() error {
 		return err
 	}
 	defer unix.Close(init)
-	if err := c.releaseInit(init); err != nil {
-		return err
+	err = c.releaseInit(init)
+	if err == nil {
+		if err = runPoststart(c.state); err != nil {
+			err = &hookError{err}
+		}
 	}
-	if err := runPoststart(c.state); err != nil {
-		return errors.Join(err, c.end(init))
+	if hook, ok := errors.AsType[*hookError](err); ok {
+		if deleteErr := c.delete(DeleteOptions{Force: true, Warn: func(string) {}}); deleteErr != nil {
+			return fmt.Errorf("%w; and destroying the container: %w", hook, deleteErr)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	return notify.forward(init, c.state.InitPid)
 }
@@ -78,7 +95,11 @@ func (c *Container) releaseInit(init int) error {
 		return c.dir.RemoveFifo()
 	}
 	_ = c.dir.RemoveFifo()
-	return startError(errors.New(said[min(2, len(said)):]))
+	err = startError(errors.New(said[2:]))
+	if said[1] == proto.SaidHookFailure {
+		err = &hookError{err}
+	}
+	return err
 }
 
 // maxSaid bounds what is believed of the init process's last words.

@@ -86,6 +86,8 @@ func forkStep(st *stage) step {
 // follow accompanies the raw stage through its pipe, from its birth to its execution.
 func follow(r *Request, st *stage, child int) (int, error) {
 	pid := child
+	// The entrant says whom it forked, while init may already ask for its maps: they come in any order.
+	known, asked := !st.twice, false
 	for {
 		m, err := readMessage(st.reportRead)
 		switch {
@@ -95,18 +97,28 @@ func follow(r *Request, st *stage, child int) (int, error) {
 			reap(child, pid)
 			return pid, nil
 		case m.step == stepPid:
-			pid = int(m.value)
+			pid, known = int(m.value), true
 		case m.step == stepMaps:
-			if err := r.MapIDs(pid); err != nil {
-				return 0, abandon(pid, child, err)
-			}
-			if _, err := unix.Write(st.syncWrite, []byte{1}); err != nil {
-				return 0, abandon(pid, child, os.NewSyscallError("write", err))
-			}
+			asked = true
 		default:
 			return 0, abandon(pid, child, &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)})
 		}
+		if known && asked {
+			asked = false
+			if err := mapIDs(r, st, pid); err != nil {
+				return 0, abandon(pid, child, err)
+			}
+		}
 	}
+}
+
+// mapIDs writes the id maps of init, which waits for them, and lets it go on.
+func mapIDs(r *Request, st *stage, pid int) error {
+	if err := r.MapIDs(pid); err != nil {
+		return err
+	}
+	_, err := unix.Write(st.syncWrite, []byte{1})
+	return os.NewSyscallError("write", err)
 }
 
 // abandon ends what was started, and passes err on.

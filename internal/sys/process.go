@@ -144,3 +144,13 @@ func Mode(path string) (uint32, error) {
 func AccessExec(path string) error {
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 }
+
+// SetAffinityAll lets the calling thread run on every CPU that its cpuset allows. sched_setaffinity(2).
+func SetAffinityAll() error {
+	var all [8192 / 64]uint64 // the most CPUs that a kernel is built for
+	for i := range all {
+		all[i] = 1<<64 - 1
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(all), uintptr(unsafe.Pointer(&all)))
+	return syscallError("sched_setaffinity", errno)
+}

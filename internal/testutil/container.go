@@ -173,8 +173,7 @@ func (c *Container) cleanUp() {
 		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // a zombie until its parent, this process, has looked
 		if err := unix.Kill(pid, 0); err == nil && parent(pid) == os.Getpid() {
 			c.t.Errorf("clean up: init process %d still lives", pid)
-			_ = unix.Kill(pid, unix.SIGKILL)
-			_, _ = unix.Wait4(pid, nil, 0, nil)
+			reap(pid)
 		}
 	}
 	if left := c.Gone(); left != nil {

@@ -99,10 +99,23 @@ func leftProcesses() error {
 		for _, child := range living {
 			comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
 			errs = append(errs, fmt.Errorf("process %d (%.15s) outlived its test", child, comm))
-			_ = unix.Kill(child, unix.SIGKILL)
-			_, _ = unix.Wait4(child, nil, 0, nil)
+			if !reap(child) {
+				return errors.Join(errs...)
+			}
 		}
 	}
+}
+
+// reap kills a child and takes its status, but does not wait for ever: it may be stopped or hang in the kernel.
+func reap(pid int) bool {
+	_ = unix.Kill(pid, unix.SIGKILL)
+	for range 400 {
+		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || err == unix.ECHILD {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false
 }
 
 // children lists this process's living children and zombies.

@@ -30,6 +30,8 @@ type initProc struct {
 	program program
 	fifo    *os.File // open for writing, once the container was started by it
 	waiting bool     // the runtime has left: the fifo is the only way to be heard
+
+	hookFailed bool // a startContainer hook: the container is to be destroyed
 }
 
 // Main is the init stage. It returns when the workload could not be executed, with the exit status.
@@ -97,7 +99,11 @@ func (p *initProc) closeOnExec() error {
 func (p *initProc) report(err error) {
 	switch {
 	case p.fifo != nil:
-		_ = sys.Write(int(p.fifo.Fd()), append([]byte{failed}, err.Error()...))
+		kind := byte(proto.SaidFailure)
+		if p.hookFailed {
+			kind = proto.SaidHookFailure
+		}
+		_ = sys.Write(int(p.fifo.Fd()), append([]byte{kind}, err.Error()...))
 	case !p.waiting:
 		_ = p.link.SendFailure(err)
 	}

@@ -16,12 +16,9 @@ import (
 
 // The steps of this file turn the init stage into the workload.
 
-// What the first byte through the fifo says. After it the fifo stays open until the execution closes it, so
-// that `start` sees the end: nothing more is success, failed and a text is not.
-const (
-	started = '0'
-	failed  = '!'
-)
+// started is the first byte through the fifo. After it the fifo stays open until the execution closes it, so
+// that `start` sees the end: nothing more is success, a proto.Said* and a text is not.
+const started = '0'
 
 // capabilities are what the workload has, and, until the filter is loaded, CAP_SYS_ADMIN if it takes that.
 type capabilities struct {
@@ -156,8 +153,14 @@ func (p *initProc) startContainer() error {
 		return nil
 	}
 	set := hooks.Set{Kind: "startContainer", Hooks: h.StartContainer, Env: p.process().Env}
-	return set.Run(p.state(specs.StateCreated))
+	err := set.Run(p.state(specs.StateCreated))
+	p.hookFailed = err != nil
+	return err
 }
+
+// freeAffinity lets the workload run on every CPU that its cgroup allows: a manager may keep the runtime itself
+// on a few.
+func (p *initProc) freeAffinity() error { return sys.SetAffinityAll() }
 
 // setLimits sets process.rlimits. The runtime has raised the hard limits that only it may raise.
 func (p *initProc) setLimits() error {

@@ -24,6 +24,12 @@ const (
 	KindFailure // value: a Failure
 )
 
+// What the init process says through exec.fifo when a start fails, ahead of a text.
+const (
+	SaidFailure     = '!' // the workload could not be executed
+	SaidHookFailure = 'h' // a startContainer hook failed
+)
+
 // maxMessage bounds a message, both ways. A config is as large as its config.json.
 const maxMessage = 64 << 20
 

@@ -133,7 +133,8 @@ func (r *Rootfs) checkDestination(d *destination, k kind, linked bool) error {
 	case identityOf(&st) == r.identity:
 		return fmt.Errorf("%w: %s is the root directory", ErrRefused, d.path)
 	case k == fileMount && isDir:
-		return unix.EISDIR
+		// The words that managers look for, both ways round.
+		return fmt.Errorf("%w: it is a directory in the container, and the source is a file", unix.ENOTDIR)
 	case k != fileMount && !isDir:
 		return unix.ENOTDIR
 	}

@@ -13,11 +13,11 @@ import (
 const badUse = 125
 
 func main() {
-	fds := openFDs() // before the Go runtime opens anything of its own
 	if len(os.Args) < 2 {
 		die("no command")
 	}
 	if os.Args[1] == "report" {
+		fds := openFDs() // before the Go runtime opens anything of its own
 		report(fds, os.Args[2:])
 		return
 	}

@@ -1,0 +1,69 @@
+# tare: build, run, test. `make help` lists the targets.
+
+VERSION := 0.1.0
+COMMIT  := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+
+# No C, no help templates of the CLI library that nobody renders; the same bytes from the same sources.
+TAGS    := urfave_cli_no_template
+LDFLAGS := -s -w -buildid= -X tare/internal/cli.version=$(VERSION) -X tare/internal/cli.commit=$(COMMIT)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS)
+SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './tests/*') go.mod go.sum
+
+ARCHES  := amd64 arm64 riscv64 ppc64le s390x arm 386 loong64
+PAGES   := $(wildcard man/*.8.md)
+
+.DEFAULT_GOAL := tare
+
+tare: $(SOURCES) Makefile ## build ./tare, static (the default)
+	$(BUILD) -ldflags '$(LDFLAGS)' -o $@ .
+
+.PHONY: help run test test-vm bench fuzz lint man install cross clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: tare ## run a container under limits, and show what it sees beside what the host has
+	@$(GO) run ./tests/demo -tare ./tare
+
+test: tare ## run all tests that need no more than Go (and root for most: the rest says what it left out)
+	CGO_ENABLED=0 TARE=$(CURDIR)/tare $(GO) test -tags $(TAGS) -timeout 30m ./...
+
+test-vm: tare ## run the integration tests on a pure cgroup v2 guest in QEMU
+	$(GO) build -o tests/vm/vm ./tests/vm
+	./tests/vm/vm -guest small -bin ./tare -timeout 50m -test-timeout 25m \
+	  -tests ./cgroups/...,./nsenter/...,./libcontainer/...,./tests/integration
+
+bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
+	$(GO) run ./tests/bench -tare ./tare -json bench.json
+
+FUZZTIME ?= 10s
+fuzz: ## give each fuzz target FUZZTIME
+	@CGO_ENABLED=0 FUZZTIME=$(FUZZTIME) tests/fuzz.sh
+
+lint: ## gofumpt, vet, staticcheck, errorlint, the layers test, shellcheck
+	@test -z "$$($(GO) tool gofumpt -l .)" || { $(GO) tool gofumpt -d .; exit 1; }
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) tool staticcheck -tags $(TAGS) ./...
+	$(GO) tool go-errorlint -tags $(TAGS) ./...
+	$(GO) test ./internal/deptest
+	shellcheck .ci/run $$(git ls-files '*.sh')
+
+man: $(PAGES:.md=) ## build the man pages
+man/%.8: man/%.8.md
+	$(GO) tool go-md2man -in $< -out $@
+
+install: tare man ## install the binary and the man pages below $(DESTDIR)$(PREFIX)
+	install -D -m 0755 tare $(DESTDIR)$(PREFIX)/sbin/tare
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+cross: ## build for every architecture
+	@for arch in $(ARCHES); do \
+	  echo "GOARCH=$$arch"; GOARCH=$$arch $(BUILD) -o /dev/null . || exit 1; \
+	done
+
+clean: ## remove what was built
+	rm -f tare tests/vm/vm bench.json man/*.8

@@ -1,0 +1,2 @@
+// Package deptest holds the layers of the program as a test: who may import whom.
+package deptest
