@@ -42,6 +42,7 @@ type creation struct {
 var createSteps = []step.Step[*creation]{
 	{Name: "descriptors", Run: (*creation).checkDescriptors}, // before anything is opened that could take their place
 	{Name: "bundle", Run: (*creation).loadBundle},
+	{Name: "sealed runtime", Run: (*creation).reseal}, // starts again from main: before anything is made
 	{Name: "terminal", Run: (*creation).checkTerminal},
 	{Name: "limits", Run: (*creation).planCgroup},
 	{Name: "seccomp", Run: (*creation).compileFilter},
@@ -99,6 +100,8 @@ func (c *creation) loadBundle() (err error) {
 	}
 	return nil
 }
+
+func (c *creation) reseal() error { return launch.Reseal(c.bundle.Spec) }
 
 func (c *creation) planCgroup() (err error) {
 	config := cgroups.Config{ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless)}

@@ -82,7 +82,7 @@ func newGuarded(t *testing.T) *guarded {
 			t.Error(err)
 		}
 	})
-	g := &guarded{t: t, dir: t.TempDir()}
+	g := &guarded{t: t, dir: deviceDir(t)}
 	if g.cgroup, err = sys.CgroupOpenMount(path); err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +109,24 @@ func newGuarded(t *testing.T) *guarded {
 	})
 	g.in, g.out = in, bufio.NewReader(out)
 	return g
+}
+
+// deviceDir is a temporary directory whose device nodes can be opened: /tmp may be mounted nodev.
+func deviceDir(t *testing.T) string {
+	dir := t.TempDir()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Flags&unix.ST_NODEV == 0 {
+		return dir
+	}
+	dir, err := os.MkdirTemp("/dev", "tare-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func waitEmpty(t *testing.T, path string) {

@@ -208,7 +208,9 @@ func enable(fd int, dir string, wanted []string, settings []Setting) error {
 		return nil
 	}
 	for _, name := range list { // all or none was written: see which can be had
-		if len(list) > 1 && !denied(err) {
+		// Not one by one where the cgroup has processes: the kernel would take the controllers that threads can
+		// share (cpu, cpuset, pids), and thereby make every cgroup below one that no process may enter.
+		if len(list) > 1 && !denied(err) && !errors.Is(err, unix.EBUSY) {
 			err = sys.CgroupWrite(fd, file, "+"+name)
 		}
 		if err == nil {

@@ -84,6 +84,22 @@ func Execve(path *byte, argv, envv []*byte) syscall.Errno {
 	return errno
 }
 
+// Execveat replaces the process by the program of the descriptor. It returns on failure only. execveat(2).
+func Execveat(exe *os.File, args, env []string) error {
+	argv, err := syscall.SlicePtrFromStrings(args)
+	if err != nil {
+		return err
+	}
+	envv, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return err
+	}
+	var empty byte
+	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, exe.Fd(), uintptr(unsafe.Pointer(&empty)),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])), unix.AT_EMPTY_PATH, 0)
+	return &os.PathError{Op: "execveat", Path: exe.Name(), Err: errno}
+}
+
 // PidfdOpen gives a close-on-exec descriptor of the process pid. The caller closes it. pidfd_open(2), Linux 5.3.
 func PidfdOpen(pid int) (int, error) {
 	fd, err := unix.PidfdOpen(pid, 0)

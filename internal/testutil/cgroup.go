@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,26 +67,56 @@ func leftCgroups() error {
 	return errors.Join(errs...)
 }
 
-// CgroupOf gives the directory of a process's cgroup for a controller: on v2 the only one.
+// CgroupOf gives the directory of a process's cgroup for a controller, or on v2 the only one there is.
 func CgroupOf(t testing.TB, pid int, controller string) string {
+	t.Helper()
+	for _, h := range hierarchies(t, pid) {
+		if h.controller == controller || h.controller == "" && CgroupV2() {
+			return h.dir
+		}
+	}
+	t.Fatalf("process %d has no cgroup for %s", pid, controller)
+	return ""
+}
+
+// OwnCgroup gives the directory of a container's cgroup: the first one that this process is not in itself. On a hybrid
+// host a runtime may use any of the hierarchies.
+func OwnCgroup(t testing.TB, pid int) string {
+	t.Helper()
+	own := hierarchies(t, os.Getpid())
+	for _, h := range hierarchies(t, pid) {
+		if !slices.Contains(own, h) {
+			return h.dir
+		}
+	}
+	t.Fatalf("process %d is in no cgroup of its own: %v", pid, own)
+	return ""
+}
+
+type hierarchy struct{ controller, dir string }
+
+// hierarchies reads /proc/PID/cgroup, the v2 one first. On a host that is v2 by its mounts the rest does not count.
+func hierarchies(t testing.TB, pid int) []hierarchy {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all []hierarchy
 	for line := range strings.Lines(string(data)) {
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if CgroupV2() && fields[1] == "" {
-			return filepath.Join("/sys/fs/cgroup", fields[2])
-		}
 		for _, name := range strings.Split(fields[1], ",") {
-			if name == controller {
-				return filepath.Join("/sys/fs/cgroup", controller, fields[2])
+			switch {
+			case name == "" && CgroupV2():
+				return []hierarchy{{"", filepath.Join("/sys/fs/cgroup", fields[2])}}
+			case name == "":
+				all = slices.Insert(all, 0, hierarchy{"", filepath.Join("/sys/fs/cgroup/unified", fields[2])})
+			default:
+				all = append(all, hierarchy{name, filepath.Join("/sys/fs/cgroup", strings.TrimPrefix(name, "name="), fields[2])})
 			}
 		}
 	}
-	t.Fatalf("process %d has no cgroup for %s:\n%s", pid, controller, data)
-	return ""
+	return all
 }
 
 // CgroupFile reads one file of a cgroup, without its last newline.

@@ -96,11 +96,23 @@ func Do(t testing.TB, cmd *exec.Cmd) *Result {
 	if cmd.Stderr == nil {
 		cmd.Stderr = errOut
 	}
+	Begin(t, cmd)
+	Finish(t, cmd)
+	return &Result{Args: cmd.Args, Code: ExitCode(cmd), Stdout: content(t, out), Stderr: content(t, errOut)}
+}
+
+// Begin starts a command that does not outlive the test.
+func Begin(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", strings.Join(cmd.Args, " "), err)
 	}
-	Finish(t, cmd)
-	return &Result{Args: cmd.Args, Code: ExitCode(cmd), Stdout: content(t, out), Stderr: content(t, errOut)}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
 }
 
 // Finish waits for a started command, and kills it and ends the test when it takes too long.

@@ -83,3 +83,19 @@ func IsRunc() bool { return filepath.Base(suite.runtime) == "runc" }
 
 // IsCrun is IsRunc's twin.
 func IsCrun() bool { return filepath.Base(suite.runtime) == "crun" }
+
+// HasCommand says whether the runtime knows the command.
+func HasCommand(t testing.TB, name string) bool {
+	t.Helper()
+	return exec.Command(Runtime(), name, "--help").Run() == nil
+}
+
+// NeedCommand skips a test of commands that the runtime does not know.
+func NeedCommand(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if !HasCommand(t, name) {
+			t.Skipf("%s has no command %q", filepath.Base(Runtime()), name)
+		}
+	}
+}

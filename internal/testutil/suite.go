@@ -98,7 +98,7 @@ func leftProcesses() error {
 		}
 		for _, child := range living {
 			comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", child))
-			errs = append(errs, fmt.Errorf("process %d (%.15s) outlived its test", child, comm))
+			errs = append(errs, fmt.Errorf("process %d (%s) outlived its test", child, strings.TrimSpace(string(comm))))
 			if !reap(child) {
 				return errors.Join(errs...)
 			}

@@ -31,6 +31,6 @@ var createSteps = []step.Step[*initProc]{
 	{Name: "start", Run: (*initProc).awaitStart},                              //
 	{Name: "startContainer", Run: (*initProc).startContainer},                 // in the container, as the workload will run
 	{Name: "affinity", Run: (*initProc).freeAffinity},
-	{Name: "limits", Run: (*initProc).setLimits},                              // a tiny one would end this stage, which needs more than the workload
-	{Name: "exec", Run: (*initProc).exec},                                     // seccomp, and nothing but execve after it
+	{Name: "limits", Run: (*initProc).setLimits}, // a tiny one would end this stage, which needs more than the workload
+	{Name: "exec", Run: (*initProc).exec},        // seccomp, and nothing but execve after it
 }

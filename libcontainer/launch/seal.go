@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tare/internal/sys"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,6 +20,13 @@ import (
 // An overlay costs a fraction of a copy and shares the binary's page cache. Where none can be mounted (without
 // privileges, or below another overlay) the binary is copied to memory.
 func sealedExe() (*os.File, error) {
+	if resealed() {
+		fd, err := sys.Openat(unix.AT_FDCWD, "/proc/self/exe", unix.O_PATH)
+		if err != nil {
+			return nil, err
+		}
+		return os.NewFile(uintptr(fd), "/proc/self/exe"), nil
+	}
 	f, err := overlayExe()
 	if err == nil {
 		return f, nil
@@ -27,6 +36,44 @@ func sealedExe() (*os.File, error) {
 	} else {
 		return nil, fmt.Errorf("seal the binary: %w, and as an overlay: %w", copyErr, err)
 	}
+}
+
+// resealedEnv marks a runtime that executes itself from a sealed view.
+const resealedEnv = "_TARE_SEALED"
+
+// resealed tells whether the running binary is such a view.
+func resealed() bool {
+	if os.Getenv(resealedEnv) == "" {
+		return false
+	}
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/exe", &st) == nil && st.Mode&0o777 == exeMode
+}
+
+// Reseal has the runtime go on from a sealed view of itself when the container joins a PID namespace. The raw
+// stage is in that namespace before it executes anything, and whoever may trace processes there without a user
+// namespace of its own would find the host's binary behind its /proc/PID/exe. It returns at once where that is
+// no concern, and does not return where it is.
+// Preconditions: nothing was made yet, as the program starts again from its beginning.
+func Reseal(spec *specs.Spec) error {
+	if !joinsPIDNamespace(spec) || resealed() {
+		return nil
+	}
+	exe, err := sealedExe()
+	if err != nil {
+		return err
+	}
+	sys.RestoreNofile()
+	return sys.Execveat(exe, os.Args, append(os.Environ(), resealedEnv+"=1"))
+}
+
+func joinsPIDNamespace(spec *specs.Spec) bool {
+	if spec.Linux == nil {
+		return false
+	}
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.PIDNamespace && n.Path != ""
+	})
 }
 
 // exeMode lets everybody execute and nobody read.
@@ -62,11 +109,28 @@ func overlayExe() (*os.File, error) {
 	if err := sys.Fchmodat(mount, name, exeMode); err != nil {
 		return nil, err
 	}
+	if err := freeze(mount); err != nil {
+		return nil, err
+	}
 	fd, err := sys.Openat(mount, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), path), nil
+}
+
+// freeze makes the file system of the mount read-only for good: a container with CAP_SYS_ADMIN that gets hold of
+// the file could undo a mount attribute, but has no way from the file to the file system's root.
+func freeze(mount int) error {
+	fs, err := sys.Fspick(mount)
+	if err != nil {
+		return err
+	}
+	defer sys.Close(fs)
+	if err := sys.FsconfigFlag(fs, "ro"); err != nil {
+		return err
+	}
+	return sys.FsconfigReconfigure(fs)
 }
 
 // sameExe makes sure that the name still leads to the binary that runs: it may have been replaced since.

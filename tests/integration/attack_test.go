@@ -90,8 +90,11 @@ func TestAttackJoiningProcess(t *testing.T) {
 		t.Run(attacker.name, func(t *testing.T) {
 			t.Parallel()
 			c, pid, stop := hammer(t, "proc-hammer", attacker.edits...)
+			joins := HasCommand(t, "exec")
 			for range rounds {
-				c.Tare("exec", c.ID, "/probe", "true")
+				if joins {
+					c.Tare("exec", c.ID, "/probe", "true")
+				}
 			}
 			roots, procfs := map[string]bool{}, ""
 			// A second container in its PID namespace starts under the same eyes. Not for the tracer: it may look at
@@ -126,6 +129,9 @@ func TestAttackJoiningProcess(t *testing.T) {
 			}
 			for h, times := range bad {
 				t.Errorf("%d times a process that still was the runtime let the attacker in: %+v", times, h)
+			}
+			if tried == 0 && attacker.trace && !joins {
+				t.Skip("only exec would bring this attacker a process, and the runtime has no such command")
 			}
 			if tried == 0 {
 				t.Error("the attacker never got at any process, not even at the workload's: it proves nothing")
@@ -172,10 +178,14 @@ func TestAttackRuntimeBinary(t *testing.T) {
 			for range 5 {
 				guest.Run()
 			}
+			written := map[string]int{}
 			for _, h := range stop() {
 				if h.What == "opened for writing" && !strings.HasPrefix(h.Target, "/probe") {
-					t.Errorf("%+v", h)
+					written[h.Target]++
 				}
+			}
+			for target, times := range written {
+				t.Errorf("%d times a program of the runtime's could be opened for writing: %s", times, target)
 			}
 			if after := fingerprint(t, binary); after != before {
 				t.Errorf("the runtime's binary changed: %s, before %s", after, before)

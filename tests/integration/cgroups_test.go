@@ -20,7 +20,7 @@ func TestCgroupPath(t *testing.T) {
 	c := NewContainer(t, Args("sleep"))
 	want := fmt.Sprintf("/tare-test-%d/%s", os.Getpid(), c.ID)
 	pid := c.Create()
-	dir := CgroupOf(t, pid, "devices")
+	dir := OwnCgroup(t, pid)
 	if !strings.HasSuffix(dir, want) {
 		t.Errorf("the cgroup is %s, want one that ends in %s", dir, want)
 	}
@@ -44,7 +44,7 @@ func TestCgroupDefaultPath(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"), func(s *specs.Spec) { s.Linux.CgroupsPath = "" })
-	dir := CgroupOf(t, c.Create(), "devices")
+	dir := OwnCgroup(t, c.Create())
 	if filepath.Base(dir) != c.ID {
 		t.Errorf("the cgroup is %s", dir)
 	}
@@ -180,6 +180,7 @@ func TestLimitsReadBack(t *testing.T) {
 		}
 	}
 	t.Run("update", func(t *testing.T) {
+		NeedCommand(t, "update")
 		c.Tare("update", "--pids-limit", "88", "--memory", "80m", "--memory-swap", "-1", c.ID).OK(t)
 		if got := CgroupFile(t, dir, "pids.max") + " " + CgroupFile(t, dir, "memory.max"); got != "88 83886080" {
 			t.Errorf("after update: %s", got)

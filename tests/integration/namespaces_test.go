@@ -161,7 +161,7 @@ func TestNamespaceErrors(t *testing.T) {
 	}{
 		"duplicate": {func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UTSNamespace})
-		}, "duplicate"},
+		}, ""},
 		"unknown":       {WithNamespace("nonsense", ""), "nonsense"},
 		"missing path":  {WithNamespace(specs.NetworkNamespace, "/no/such/ns"), "/no/such/ns"},
 		"wrong type":    {WithNamespace(specs.NetworkNamespace, "/proc/self/ns/uts"), ""},

@@ -363,6 +363,9 @@ func TestPersonalityAndSchedule(t *testing.T) {
 		if IsRunc() || IsCrun() {
 			t.Skip("process.scheduler is younger than these releases")
 		}
+		if IsTare() {
+			t.Skip("tare does not support process.scheduler and process.ioPriority yet, and says so")
+		}
 		c := NewContainer(t, func(s *specs.Spec) {
 			s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 7}
 			s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
@@ -375,6 +378,9 @@ func TestPersonalityAndSchedule(t *testing.T) {
 		t.Parallel()
 		if IsRunc() {
 			t.Skip("runc 1.1 does not apply linux.personality")
+		}
+		if IsTare() {
+			t.Skip("tare does not support linux.personality yet, and says so")
 		}
 		c := NewContainer(t, func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32} })
 		if got := c.Report().Process.PersonaDomain; got != 8 {

@@ -146,9 +146,7 @@ func TestRunForwardsSignals(t *testing.T) {
 	cmd := c.Command("run", "--bundle", c.Dir, c.ID)
 	cmd.Stdout = writer
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	Begin(t, cmd)
 	Expect(t, reader, "ready\n")
 	for _, tt := range []struct {
 		signal syscall.Signal
@@ -175,9 +173,7 @@ func TestRunTerminal(t *testing.T) {
 	cmd := c.Command("run", "--bundle", c.Dir, c.ID)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	Begin(t, cmd)
 	Expect(t, master, "size 24 80\r\n")
 	Resize(t, master, 50, 132)
 	Expect(t, master, "size 50 132\r\n")
@@ -218,9 +214,7 @@ func TestRunPidFile(t *testing.T) {
 	reader, writer := Pipe(t)
 	cmd := c.Command("run", "--bundle", c.Dir, "--pid-file", pidFile, c.ID)
 	cmd.Stdout = writer
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	Begin(t, cmd)
 	Expect(t, reader, "ready\n")
 	var data []byte
 	Eventually(t, "the pid file", func() bool { // runc writes it after the start

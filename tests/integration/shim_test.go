@@ -116,9 +116,7 @@ func TestShimTerminalStreamsEnd(t *testing.T) {
 	reader, writer := Pipe(t)
 	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", "--console-socket", console.Path, c.ID)
 	cmd.Stdout, cmd.Stderr = writer, writer
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	Begin(t, cmd)
 	writer.Close()
 	master, _ := console.Receive()
 	Finish(t, cmd)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -8,56 +9,84 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// demo prints for a person what this container is: one aligned line per fact, one block per topic.
+// fact is one thing that a process can say about where it is.
+type fact struct {
+	Topic, Name string
+	Values      []string
+}
+
+// demo prints the facts that tests/demo puts side by side, of the host and of a container, as a JSON list.
 func demo([]string) {
 	status := readStatus()
-	u := uts()
-	fmt.Println("Hello from inside the container.")
-	topic("Process")
-	fact("pid", os.Getpid())
-	fact("parent", os.Getppid())
-	fact("user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()))
-	fact("directory", getcwd())
-	fact("arguments", strings.Join(os.Args, " "))
-	fact("hostname", u.Hostname)
-	fact("processes seen", strings.Join(processes(), ", "))
-
-	topic("Namespaces")
+	facts := []fact{
+		{"Process", "hostname", []string{uts().Hostname}},
+		{"Process", "own pid", []string{fmt.Sprint(os.Getpid())}},
+		{"Process", "processes", processes()},
+		{"Process", "runs as", []string{fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())}},
+		{"Process", "which is, outside", []string{userOutside()}},
+	}
 	own := namespaces()
-	for _, kind := range []string{"user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time"} {
-		if own[kind] != "" {
-			fact(kind, own[kind])
-		}
+	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
+		facts = append(facts, fact{"Namespaces", kind, []string{strings.Trim(strings.TrimPrefix(own[kind], kind), ":[]")}})
 	}
-
-	topic("Limits (from /sys/fs/cgroup)")
-	for _, file := range []string{"memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max", "cpuset.cpus.effective"} {
-		fact(file, orAbsent(lines("/sys/fs/cgroup/"+file)))
+	for _, file := range []string{"memory.max", "cpu.max", "pids.max"} {
+		facts = append(facts, fact{"Limits", file, lines(ownCgroup() + "/" + file)})
 	}
-	for _, line := range lines("/proc/self/cgroup") {
-		fact("cgroup", line)
-	}
-
-	topic("Security")
-	fact("capabilities", strings.Join(capabilities(hex(status["CapEff"])), " "))
-	fact("no new privileges", status["NoNewPrivs"])
-	fact("seccomp", seccompMode(status["Seccomp"])+", filters: "+status["Seccomp_filters"])
-
-	topic("Mounts")
+	facts = append(facts,
+		fact{"Rights", "capabilities", capabilities(hex(status["CapEff"]))},
+		fact{"Rights", "no new privileges", []string{map[string]string{"0": "no", "1": "yes"}[status["NoNewPrivs"]]}},
+		fact{"Rights", "seccomp", []string{seccompMode(status["Seccomp"])}},
+		fact{"Rights", "unshare(2) answers", []string{answer(unix.Unshare(0))}},
+		fact{"Rights", "write /proc/sys", []string{answer(unix.Access("/proc/sys/kernel/hostname", unix.W_OK))}},
+		fact{"Files", "in /", names("/")},
+		fact{"Files", "in /dev", names("/dev")},
+		fact{"Files", "interfaces", names("/sys/class/net")},
+	)
+	var points []string
 	for _, m := range mounts() {
-		fact(m.Point, m.Type+" "+m.Options)
+		points = append(points, fmt.Sprintf("%s\t%s\t%s", m.Point, m.Type, m.Options))
+	}
+	facts = append(facts, fact{"Files", "mounts", points})
+	if err := json.NewEncoder(os.Stdout).Encode(facts); err != nil {
+		die("%v", err)
 	}
 }
 
-func topic(name string) { fmt.Printf("\n%s\n", name) }
-
-func fact(name string, value any) { fmt.Printf("  %-24s %v\n", name, value) }
-
-func orAbsent(text []string) string {
-	if len(text) == 0 {
-		return "-"
+// userOutside is what the parent user namespace calls this user.
+func userOutside() string {
+	for _, line := range lines("/proc/self/uid_map") {
+		var inside, outside, size int
+		if n, _ := fmt.Sscan(line, &inside, &outside, &size); n == 3 && inside <= os.Getuid() && os.Getuid() < inside+size {
+			return fmt.Sprint("uid ", os.Getuid()-inside+outside)
+		}
 	}
-	return strings.Join(text, " ")
+	return "nobody"
+}
+
+// ownCgroup is the directory of this process's cgroup on v2; with a cgroup namespace it is the root of the tree.
+func ownCgroup() string {
+	for _, line := range lines("/proc/self/cgroup") {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return "/sys/fs/cgroup" + strings.TrimSuffix(path, "/")
+		}
+	}
+	return ""
+}
+
+func answer(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "ok"
+}
+
+func names(dir string) []string {
+	var all []string
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return all
 }
 
 func processes() []string {

@@ -206,7 +206,9 @@ func overwrite(out *json.Encoder, key string, fd int) {
 	path := "/proc/self/fd/" + strconv.Itoa(fd)
 	for _, flags := range []int{unix.O_WRONLY, unix.O_RDWR, unix.O_WRONLY | unix.O_APPEND} {
 		if w, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err == nil {
-			_ = out.Encode(hit{What: "opened for writing", Target: key})
+			if seals, err := unix.FcntlInt(uintptr(w), unix.F_GET_SEALS, 0); err != nil || seals&unix.F_SEAL_WRITE == 0 {
+				_ = out.Encode(hit{What: "opened for writing", Target: key})
+			} // a sealed memfd can be opened, and refuses every write (EPERM)
 			unix.Close(w)
 		}
 	}
