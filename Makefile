@@ -29,7 +29,8 @@ run: tare ## run a container under limits, and show what it sees beside what the
 	@$(GO) run ./tests/demo -tare ./tare
 
 test: tare ## run all tests that need no more than Go (and root for most: the rest says what it left out)
-	CGO_ENABLED=0 TARE=$(CURDIR)/tare $(GO) test -tags $(TAGS) -timeout 30m ./...
+	@CGO_ENABLED=0 $(GO) build -o tests/report/report ./tests/report
+	@CGO_ENABLED=0 TARE=$(CURDIR)/tare $(GO) test -json -tags $(TAGS) -timeout 30m ./... | tests/report/report
 
 test-vm: tare ## run the integration tests on a pure cgroup v2 guest in QEMU
 	$(GO) build -o tests/vm/vm ./tests/vm
@@ -66,4 +67,4 @@ cross: ## build for every architecture
 	done
 
 clean: ## remove what was built
-	rm -f tare tests/vm/vm bench.json man/*.8
+	rm -f tare tests/vm/vm tests/report/report bench.json man/*.8

@@ -17,7 +17,7 @@ func (c *creation) runHooks() error {
 	}
 	c.hooked = true
 	st := hookState(c.state, specs.StateCreating)
-	//nolint:staticcheck // prestart is deprecated, and Docker uses it
+	//lint:ignore SA1019 prestart is deprecated, and Docker uses it
 	prestart := hooks.Set{Kind: "prestart", Hooks: h.Prestart, Dir: c.bundle.Dir}
 	if err := prestart.Run(st); err != nil {
 		return startError(err)

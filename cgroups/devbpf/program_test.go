@@ -3,6 +3,7 @@ package devbpf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -305,7 +306,7 @@ func TestProgramErrors(t *testing.T) {
 	for i := range many {
 		many[i] = dev(true, "c", 1, int64(i), "r")
 	}
-	if _, err := Program(many, true); err != ErrTooManyRules {
+	if _, err := Program(many, true); !errors.Is(err, ErrTooManyRules) {
 		t.Errorf("9000 rules: %v", err)
 	}
 }

@@ -71,6 +71,7 @@ func memoryUnsupported(m *specs.LinuxMemory) error {
 		return fieldError(memoryPointer+"swappiness", "%w: swappiness is the host's, in /proc/sys/vm/swappiness", ErrNotSupported)
 	case m.DisableOOMKiller != nil && *m.DisableOOMKiller:
 		return fieldError(memoryPointer+"disableOOMKiller", "%w", ErrNotSupported)
+	//lint:ignore SA1019 it is read to be refused
 	case m.Kernel != nil && *m.Kernel != 0 && *m.Kernel != -1:
 		return fieldError(memoryPointer+"kernel", "%w: memory.limit counts the kernel's memory too", ErrNotSupported)
 	case m.KernelTCP != nil && *m.KernelTCP != 0 && *m.KernelTCP != -1:

@@ -68,6 +68,7 @@ func TestSettings(t *testing.T) {
 			[]string{"memory.max=4096", "cgroup.max.depth=3", "io.max=8:0 rbps=1", "io.max=8:16 rbps=2", "memory.high=2048"},
 		},
 		{"what is so anyway", &specs.LinuxResources{
+			//lint:ignore SA1019 what it may still say
 			Memory:  &specs.LinuxMemory{DisableOOMKiller: new(false), Kernel: n(-1), UseHierarchy: new(true)},
 			CPU:     &specs.LinuxCPU{RealtimeRuntime: n(0)},
 			Network: &specs.LinuxNetwork{ClassID: new(uint32(0))},
@@ -109,6 +110,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"negative limit", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: n(-2)}}, "linux.resources.memory.limit (/linux/resources/memory/limit): -2 is neither a number of bytes nor -1, which is no limit", nil},
 		{"swappiness", specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: new(uint64(0))}}, "linux.resources.memory.swappiness", ErrNotSupported},
 		{"disableOOMKiller", specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: new(true)}}, "linux.resources.memory.disableOOMKiller", ErrNotSupported},
+		//lint:ignore SA1019 what it may still say
 		{"kernel", specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: n(1)}}, "linux.resources.memory.kernel ", ErrNotSupported},
 		{"kernelTCP", specs.LinuxResources{Memory: &specs.LinuxMemory{KernelTCP: n(1)}}, "linux.resources.memory.kernelTCP", ErrNotSupported},
 		{"useHierarchy", specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: new(false)}}, "linux.resources.memory.useHierarchy", ErrNotSupported},

@@ -209,7 +209,7 @@ func (i *Init) await(k proto.Kind) error {
 	for {
 		got, value, err := i.link.Receive()
 		switch {
-		case err == io.EOF && k != 0:
+		case errors.Is(err, io.EOF) && k != 0:
 			return i.epitaph()
 		case err != nil:
 			return err

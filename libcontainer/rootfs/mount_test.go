@@ -430,7 +430,7 @@ func TestMount_Errors(t *testing.T) {
 		{"unknown option", "tmpfs tmpfs /x nosuchoption", "mounts[1] (/mounts/1): mount tmpfs on /x: option nosuchoption: tmpfs: Unknown parameter 'nosuchoption': invalid argument"},
 		{"option of a bind", "bind / /x rbind size=1", `mounts[1] (/mounts/1): bind / on /x: option "size=1" (/mounts/1/options) is none of a bind mount: invalid argument`},
 		{"over a file", "tmpfs tmpfs /file", "mounts[1] (/mounts/1): mount tmpfs on /file: not a directory"},
-		{"file over a directory", "bind /etc/passwd /dir bind", "mounts[1] (/mounts/1): bind /etc/passwd on /dir: is a directory"},
+		{"file over a directory", "bind /etc/passwd /dir bind", "mounts[1] (/mounts/1): bind /etc/passwd on /dir: not a directory: it is a directory in the container, and the source is a file"},
 		{"idmap", "bind / /x rbind idmap", "mounts[1] (/mounts/1): mount / on /x: idmapped mounts: not supported yet"},
 		{"root", "tmpfs tmpfs /", "mounts[1] (/mounts/1): mount tmpfs on /: refused: a mount over the root directory"},
 		{"root by a link", "tmpfs tmpfs /self", "mounts[1] (/mounts/1): mount tmpfs on /self: refused: /self is the root directory"},

@@ -125,7 +125,8 @@ func TestIfWithOneTargetIsNoInstruction(t *testing.T) {
 
 func TestReturnsAreShared(t *testing.T) {
 	var b Builder
-	if b.Return(1) != b.Return(1) || b.Return(2) == b.Return(1) || b.Len() != 2 {
+	first, again, other := b.Return(1), b.Return(1), b.Return(2)
+	if first != again || first == other || b.Len() != 2 {
 		t.Errorf("%d instructions, want 2", b.Len())
 	}
 }

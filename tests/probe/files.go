@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -22,18 +23,12 @@ func errnoName(err error) string {
 	if err == nil {
 		return ""
 	}
-	for e := err; e != nil; {
-		if errno, ok := e.(unix.Errno); ok {
-			if name := unix.ErrnoName(errno); name != "" {
-				return name
-			}
-			return "errno " + strconv.Itoa(int(errno))
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		if name := unix.ErrnoName(errno); name != "" {
+			return name
 		}
-		u, ok := e.(interface{ Unwrap() error })
-		if !ok {
-			break
-		}
-		e = u.Unwrap()
+		return "errno " + strconv.Itoa(int(errno))
 	}
 	return err.Error()
 }

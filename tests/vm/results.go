@@ -83,7 +83,7 @@ func readResults(archive io.Reader, files *os.Root) (*results, error) {
 	r := &results{code: -1}
 	for t := tar.NewReader(archive); ; {
 		h, err := t.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
