@@ -74,7 +74,9 @@ func TestSameIDReaders(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"))
-	c.Run() // makes the state root, without which list has nothing to list
+	c.Tare("create", "--bundle", c.Dir, c.ID).OK(t) // makes the state root, without which list has nothing to list
+	c.Tare("delete", c.ID).OK(t)
+	Reap(t, c.Marks()...)
 	var over atomic.Bool
 	var wg sync.WaitGroup
 	var looked, seen atomic.Int64

@@ -1,0 +1,161 @@
+package attack
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	. "tare/internal/testutil"
+)
+
+// L18: hooks that hang, and hooks that leave a daemon behind, by kind.
+
+// hookKinds name where a hook of each kind goes, and the commands up to and with the one that it can fail.
+var hookKinds = []struct {
+	name   string
+	set    func(*specs.Hooks, specs.Hook)
+	inside bool // the hook's program is looked for in the container
+	before []string
+	fails  string
+}{
+	//nolint:staticcheck // prestart is deprecated, and Docker uses it
+	{"prestart", func(h *specs.Hooks, hook specs.Hook) { h.Prestart = []specs.Hook{hook} }, false, nil, "create"},
+	{"createRuntime", func(h *specs.Hooks, hook specs.Hook) { h.CreateRuntime = []specs.Hook{hook} }, false, nil, "create"},
+	{"createContainer", func(h *specs.Hooks, hook specs.Hook) { h.CreateContainer = []specs.Hook{hook} }, false, nil, "create"},
+	{"startContainer", func(h *specs.Hooks, hook specs.Hook) { h.StartContainer = []specs.Hook{hook} }, true, []string{"create"}, "start"},
+	{"poststart", func(h *specs.Hooks, hook specs.Hook) { h.Poststart = []specs.Hook{hook} }, false, []string{"create"}, "start"},
+	{"poststop", func(h *specs.Hooks, hook specs.Hook) { h.Poststop = []specs.Hook{hook} }, false, []string{"create", "start"}, "delete"},
+}
+
+func TestHangingHooks(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for _, kind := range hookKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			second := 1
+			c := NewContainer(t, Args("sleep"))
+			hook := specs.Hook{Path: Probe(), Args: []string{"probe", "sleep", "3600"}, Timeout: &second}
+			if kind.inside {
+				hook.Path = "/probe"
+			}
+			hook.Args = append(hook.Args, c.ID) // so that it can be told from others
+			c.Spec.Hooks = &specs.Hooks{}
+			kind.set(c.Spec.Hooks, hook)
+			c.WriteSpec(t)
+			for _, command := range kind.before {
+				hookCommand(c, command).OK(t)
+			}
+			res := hookCommand(c, kind.fails)
+			switch {
+			case kind.fails == "delete": // the container is gone all the same: a warning
+				if res.Code != 0 || !strings.Contains(res.Stderr, "timeout") {
+					t.Errorf("exit code %d: %s", res.Code, res.Stderr)
+				}
+			case res.Code != 1 || !strings.Contains(res.Stderr, kind.name) || !strings.Contains(res.Stderr, "timeout"):
+				t.Errorf("exit code %d: %s", res.Code, res.Stderr)
+			}
+			Eventually(t, "all to be gone", func() bool { return c.Traces() == nil })
+		})
+	}
+}
+
+// A hook may start something that goes on, and that has the hook's standard streams still: nobody waits for it.
+func TestDaemonisingHooks(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedProgram(t, "sh")
+	for _, kind := range hookKinds {
+		if kind.inside {
+			continue // there is no shell in the container, and its processes end with it
+		}
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			c := NewContainer(t, Args("sleep"))
+			pidFile := filepath.Join(c.Dir, "daemon")
+			hook := specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "/bin/sleep 3600 & echo $! > " + pidFile}}
+			c.Spec.Hooks = &specs.Hooks{}
+			kind.set(c.Spec.Hooks, hook)
+			c.WriteSpec(t)
+			begin := time.Now()
+			for _, command := range append(slices.Clone(kind.before), kind.fails) {
+				hookCommand(c, command).OK(t)
+			}
+			if spent := time.Since(begin); spent > Deadline() {
+				t.Errorf("waited %v for the hook's daemon", spent)
+			}
+			data, err := os.ReadFile(pidFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind.name == "createContainer" {
+				return // in the container's PID namespace: this number says nothing here
+			}
+			if comm, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm"); !strings.Contains(string(comm), "sleep") {
+				t.Errorf("the hook's daemon is gone: process %d is %q", pid, comm)
+			} else if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			Eventually(t, "the daemon's end", func() bool {
+				got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil) // it is ours: we adopt orphans
+				return got == pid || err != nil && unix.Kill(pid, 0) != nil
+			})
+		})
+	}
+}
+
+// A33: what an image says about the environment reaches the container and the hooks in it, and no hook on the host.
+func TestImageEnvironmentStaysOutOfHooks(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for _, kind := range hookKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			log := Dir(t)
+			c := NewContainer(t, Args("sleep"), BindMount(log, "/log"))
+			path := log
+			if kind.inside {
+				path = "/log"
+			}
+			hook := HookRecord(path+"/calls", "hook")
+			if kind.inside {
+				hook.Path = "/probe"
+			}
+			c.Spec.Process.Env = append(c.Spec.Process.Env, "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/evil", "GODEBUG=evil=1", "PATH=/evil", "BASH_ENV=/evil")
+			c.Spec.Hooks = &specs.Hooks{}
+			kind.set(c.Spec.Hooks, hook)
+			c.WriteSpec(t)
+			for _, command := range append(slices.Clone(kind.before), kind.fails) {
+				hookCommand(c, command).OK(t)
+			}
+			data, err := os.ReadFile(log + "/calls")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(data), "evil") != kind.inside {
+				t.Errorf("the hook was called with %s", data)
+			}
+		})
+	}
+}
+
+func hookCommand(c *Container, command string) *Result {
+	switch command {
+	case "create":
+		return c.Tare("create", "--bundle", c.Dir, c.ID)
+	case "delete":
+		return c.Tare("delete", "--force", c.ID)
+	}
+	return c.Tare(command, c.ID)
+}
