@@ -148,8 +148,8 @@ func TestProgramDecides(t *testing.T) {
 		{name: "no rules", no: []request{{char, 1, 3, r}, {block, 8, 0, m}}},
 		{
 			name: "defaults alone", defaults: true,
-			yes: []request{{char, 1, 3, r | w}, {char, 136, 77, r | w}, {block, 8, 0, m}, {char, 5, 1, r}, {char, 10, 200, r | w}},
-			no:  []request{{block, 8, 0, r}, {char, 1, 1, r}, {char, 10, 229, w}, {block, 1, 3, r}},
+			yes: []request{{char, 1, 3, r | w}, {char, 136, 77, r | w}, {block, 8, 0, m}, {char, 10, 200, r | w}},
+			no:  []request{{block, 8, 0, r}, {char, 1, 1, r}, {char, 5, 1, r}, {char, 10, 229, w}, {block, 1, 3, r}},
 		},
 		{
 			name: "deny all, then one", rules: []specs.LinuxDeviceCgroup{denyAll, dev(true, "c", 10, 229, "rw")},

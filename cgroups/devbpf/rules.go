@@ -11,8 +11,9 @@ import (
 // DefaultRules are those that hold in every container, after the rules of its config.json and therefore over them: any node
 // may be made, as that opens nothing, and the devices that the specification puts into every container may be used.
 //
-// Beside these are /dev/console (5:1) and /dev/net/tun (10:200), as callers have come to rely on both: the first is what
-// crun gives, the second what runc and crun give. A tun device does nothing without CAP_NET_ADMIN over a network namespace.
+// Beside these is /dev/net/tun (10:200), which runc and crun give and callers have come to rely on: it does nothing
+// without CAP_NET_ADMIN over a network namespace. Not there is 5:1, which crun gives: a container's /dev/console is a
+// pseudo-terminal (136:*), and 5:1 is the host's, which CAP_MKNOD would open.
 func DefaultRules() []specs.LinuxDeviceCgroup {
 	allow := func(kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {
 		rule := specs.LinuxDeviceCgroup{Allow: true, Type: kind, Access: access}
@@ -33,7 +34,6 @@ func DefaultRules() []specs.LinuxDeviceCgroup {
 		allow("c", 1, 8, "rwm"),          // /dev/random
 		allow("c", 1, 9, "rwm"),          // /dev/urandom
 		allow("c", 5, 0, "rwm"),          // /dev/tty
-		allow("c", 5, 1, "rwm"),          // /dev/console
 		allow("c", 5, 2, "rwm"),          // /dev/ptmx
 		allow("c", 10, 200, "rwm"),       // /dev/net/tun
 		allow("c", 136, wildcard, "rwm"), // /dev/pts/*

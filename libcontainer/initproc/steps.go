@@ -4,33 +4,48 @@ import "tare/internal/step"
 
 // createSteps is the life of the init stage. The order is the contract; a comment says what would break.
 var createSteps = []step.Step[*initProc]{
-	{Name: "session", Run: (*initProc).newSession},                            // first: no signal, no TIOCSTI from or to the caller's terminal
-	{Name: "keyring", Run: (*initProc).joinKeyring},                           // before anything of the container runs: it would find the caller's keys
-	{Name: "cgroup namespace", Run: (*initProc).unshareCgroup},                // after the process is in its cgroup, before a mount shows it
-	{Name: "network", Run: (*initProc).setupNetwork},                          //
-	{Name: "root", Run: (*initProc).openRoot},                                 //
-	{Name: "mounts", Run: (*initProc).mount},                                  //
-	{Name: "devices", Run: (*initProc).makeDevices},                           // in what mounts put on /dev
-	{Name: "process.cwd", Run: (*initProc).makeDir},                           // before the root becomes read-only
-	{Name: "runtime hooks", Run: (*initProc).awaitRuntimeHooks},               // prestart and createRuntime want namespaces and mounts, and the old root
-	{Name: "createContainer", Run: (*initProc).createContainer},               // in the container's namespaces, but with the runtime's paths
-	{Name: "pivot", Run: (*initProc).pivot},                                   //
-	{Name: "console", Run: (*initProc).openConsole},                           // after pivot: a devpts shows the terminal to its own namespace
-	{Name: "read-only root", Run: (*initProc).makeReadonly},                   // after the last file was made in it
-	{Name: "propagation", Run: (*initProc).propagate},                         //
-	{Name: "names", Run: (*initProc).setNames},                                //
-	{Name: "sysctl", Run: (*initProc).setSysctls},                             // before /proc/sys is covered
-	{Name: "read-only paths", Run: (*initProc).readonlyPaths},                 //
-	{Name: "masked paths", Run: (*initProc).maskPaths},                        // after the read-only ones, which would uncover what they clone
-	{Name: "ready", Run: (*initProc).ready},                                   // the runtime writes the state and may die from now on
-	{Name: "no new privileges", Run: (*initProc).noNewPrivs},                  //
-	{Name: "working directory", Run: (*initProc).changeDir},                   //
-	{Name: "credentials", Run: (*initProc).becomeUser},                        //
-	{Name: "working directory of the user", Run: (*initProc).changeDirAsUser}, //
-	{Name: "executable", Run: (*initProc).findExecutable},                     // as the user, so that create already says what start would
-	{Name: "start", Run: (*initProc).awaitStart},                              //
-	{Name: "startContainer", Run: (*initProc).startContainer},                 // in the container, as the workload will run
+	// First: no signal and no TIOCSTI between the container and the caller's terminal.
+	{Name: "session", Run: (*initProc).newSession},
+	// Before anything of the container's runs, which would find the caller's keys.
+	{Name: "keyring", Run: (*initProc).joinKeyring},
+	// After the process is in its cgroup, and before a mount shows it.
+	{Name: "cgroup namespace", Run: (*initProc).unshareCgroup},
+	{Name: "network", Run: (*initProc).setupNetwork},
+
+	{Name: "root", Run: (*initProc).openRoot},
+	{Name: "mounts", Run: (*initProc).mount},
+	{Name: "devices", Run: (*initProc).makeDevices}, // in what the mounts put on /dev
+	{Name: "make working directory", Run: (*initProc).makeDir},
+
+	// prestart and createRuntime want the namespaces and mounts there, and the old root still.
+	{Name: "runtime hooks", Run: (*initProc).awaitRuntimeHooks},
+	{Name: "createContainer", Run: (*initProc).createContainer},
+	{Name: "pivot", Run: (*initProc).pivot},
+
+	// After pivot: a devpts names a terminal only in its own mount namespace. Before the root is read-only.
+	{Name: "console", Run: (*initProc).openConsole},
+	{Name: "read-only root", Run: (*initProc).makeReadonly},
+	{Name: "propagation", Run: (*initProc).propagate},
+	{Name: "names", Run: (*initProc).setNames},
+	{Name: "sysctl", Run: (*initProc).setSysctls},
+	{Name: "read-only paths", Run: (*initProc).readonlyPaths},
+	// After the read-only ones: a mask below one of them would be cloned with it.
+	{Name: "masked paths", Run: (*initProc).maskPaths},
+
+	// The runtime writes down that the container exists. From here on it lives without the runtime.
+	{Name: "ready", Run: (*initProc).ready},
+	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
+	{Name: "working directory", Run: (*initProc).changeDir},
+	{Name: "credentials", Run: (*initProc).becomeUser},
+	{Name: "working directory of the user", Run: (*initProc).changeDirAsUser},
+	// As the user, and now: create already says what start would.
+	{Name: "executable", Run: (*initProc).findExecutable},
+
+	{Name: "start", Run: (*initProc).awaitStart},
+	{Name: "startContainer", Run: (*initProc).startContainer},
 	{Name: "affinity", Run: (*initProc).freeAffinity},
-	{Name: "limits", Run: (*initProc).setLimits}, // a tiny one would end this stage, which needs more than the workload
-	{Name: "exec", Run: (*initProc).exec},        // seccomp, and nothing but execve after it
+	// A tight limit would end this stage, which needs more than the workload.
+	{Name: "limits", Run: (*initProc).setLimits},
+	// Last: after the filter there is nothing but execve.
+	{Name: "exec", Run: (*initProc).exec},
 }
