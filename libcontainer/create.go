@@ -22,9 +22,10 @@ import (
 
 // creation is a create, or the first half of a run, at work.
 type creation struct {
-	o      *CreateOptions
-	run    bool // the workload starts at once, without the fifo
-	detach bool
+	o   *CreateOptions
+	run bool // the workload starts at once, without the fifo
+	// foreground is this process's part in a run that is waited for; nil otherwise.
+	foreground *foreground
 
 	bundle  *bundle.Bundle
 	dir     *state.Dir
@@ -312,6 +313,7 @@ func (c *creation) record() error {
 	if err := raiseLimits(c.init.Pid, c.bundle.Spec.Process); err != nil {
 		return err
 	}
+	c.foreground.awaitSignals()
 	return c.saveState()
 }
 

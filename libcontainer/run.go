@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"tare/internal/step"
 	"tare/internal/sys"
@@ -19,12 +20,10 @@ import (
 // runs. It is one process and one handshake where create and start are two.
 // Preconditions: as for Create.
 func Run(o RunOptions) (int, error) {
-	c := &creation{o: &o.CreateOptions, run: true, detach: o.Detach}
-	var fg *foreground
+	c := &creation{o: &o.CreateOptions, run: true}
 	if !o.Detach {
-		// Before there is a workload: a signal that comes early must not be lost.
-		fg = newForeground()
-		defer fg.stop()
+		c.foreground = newForeground()
+		defer c.foreground.stop()
 		if !o.NoSubreaper {
 			if err := sys.SetChildSubreaper(); err != nil {
 				return 0, err
@@ -37,7 +36,7 @@ func Run(o RunOptions) (int, error) {
 	c.init.Close()
 	ct := &Container{root: o.Root, dir: c.dir, state: c.state}
 	defer ct.Close()
-	code, err := ct.attend(c, fg)
+	code, err := ct.attend(c)
 	if err == nil && (o.Detach || o.Keep) {
 		return code, nil
 	}
@@ -48,7 +47,8 @@ func Run(o RunOptions) (int, error) {
 }
 
 // attend does what is left once the workload runs, and waits for its end in the foreground.
-func (ct *Container) attend(c *creation, fg *foreground) (int, error) {
+func (ct *Container) attend(c *creation) (int, error) {
+	fg := c.foreground
 	if fg != nil && c.console.ours > 0 {
 		master, err := sys.RecvFD(c.console.ours)
 		if err != nil {
@@ -85,13 +85,39 @@ func (ct *Container) attend(c *creation, fg *foreground) (int, error) {
 // foreground stands between the caller and the workload.
 type foreground struct {
 	signals chan os.Signal
+	armed   chan struct{} // closed once the usual signals come through signals
 	proxy   *console.Proxy
 }
 
+// newForeground starts to catch signals, beside whatever else is to be done: to catch one takes the Go runtime a
+// conversation of two threads, and all of them together some milliseconds.
 func newForeground() *foreground {
-	f := &foreground{signals: make(chan os.Signal, 64)}
-	signal.Notify(f.signals)
+	f := &foreground{signals: make(chan os.Signal, 64), armed: make(chan struct{})}
+	go func() {
+		signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+		close(f.armed)
+	}()
 	return f
+}
+
+// armRest catches every other signal that can be meant for the workload. The real-time ones are from 34 on: the C
+// library keeps 32 and 33 for itself.
+func (f *foreground) armRest() {
+	signal.Notify(f.signals, unix.SIGALRM, unix.SIGCONT, unix.SIGABRT, unix.SIGPWR, unix.SIGIO, unix.SIGXCPU, unix.SIGXFSZ,
+		unix.SIGVTALRM, unix.SIGSYS, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	for s := syscall.Signal(34); s <= 64; s++ {
+		signal.Notify(f.signals, s)
+	}
+}
+
+// restDelay is the age from which a workload gets the unusual signals: a short one need not wait for them to be caught.
+const restDelay = 100 * time.Millisecond
+
+// awaitSignals waits until no signal of those that people send would end this process and leave a workload alone.
+func (f *foreground) awaitSignals() {
+	if f != nil {
+		<-f.armed
+	}
 }
 
 func (f *foreground) stop() {
@@ -106,8 +132,11 @@ func (f *foreground) stop() {
 func (f *foreground) wait(pid, pidfd int) (int, error) {
 	ended := make(chan result, 1)
 	go func() { ended <- reapUntil(pid) }()
+	old := time.After(restDelay)
 	for {
 		select {
+		case <-old:
+			go f.armRest()
 		case s := <-f.signals:
 			f.forward(s.(syscall.Signal), pidfd)
 		case r := <-ended:
@@ -122,7 +151,6 @@ func (f *foreground) wait(pid, pidfd int) (int, error) {
 
 func (f *foreground) forward(s syscall.Signal, pidfd int) {
 	switch s {
-	case unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE: // ours
 	case unix.SIGWINCH:
 		if f.proxy != nil {
 			_ = f.proxy.Resize()

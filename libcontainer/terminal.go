@@ -25,9 +25,6 @@ var (
 	errNoTerminalIn = errors.New("process.terminal (/process/terminal)")
 )
 
-// foreground tells whether this process will stand between the caller and the workload.
-func (c *creation) foreground() bool { return c.run && !c.detach }
-
 func (c *creation) wantsTerminal() bool {
 	return c.bundle.Spec.Process != nil && c.bundle.Spec.Process.Terminal
 }
@@ -35,9 +32,9 @@ func (c *creation) wantsTerminal() bool {
 // checkTerminal refuses a terminal that nobody would show, and a socket that nothing would come through.
 func (c *creation) checkTerminal() error {
 	switch {
-	case c.wantsTerminal() && !c.foreground() && c.o.ConsoleSocket == "":
+	case c.wantsTerminal() && c.foreground == nil && c.o.ConsoleSocket == "":
 		return fmt.Errorf("%w: %w", errNoTerminalIn, errNeedsSocket)
-	case c.o.ConsoleSocket != "" && (c.foreground() || !c.wantsTerminal()):
+	case c.o.ConsoleSocket != "" && (c.foreground != nil || !c.wantsTerminal()):
 		return errVainSocket
 	}
 	return nil
