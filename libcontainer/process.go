@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/creds"
 
@@ -93,11 +94,5 @@ func rootless(flag string) bool {
 	case "false":
 		return false
 	}
-	return os.Geteuid() != 0 || inUserNS()
-}
-
-// inUserNS tells whether the caller is in another user namespace than the first, whose map is the whole range.
-func inUserNS() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !bytes.Equal(bytes.Join(bytes.Fields(b), []byte{' '}), []byte("0 0 4294967295"))
+	return os.Geteuid() != 0 || procfs.InUserNS()
 }

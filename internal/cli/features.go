@@ -24,7 +24,7 @@ NAME features | jq .linux.namespaces
 			if err := a.wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			out, err := json.MarshalIndent(features.Document(), "", "    ")
+			out, err := json.MarshalIndent(features.For(version, commit), "", "    ")
 			if err != nil {
 				return fmt.Errorf("encode the features: %w", err)
 			}

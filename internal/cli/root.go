@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"tare/internal/procfs"
 )
 
 // stateDirName is the same under every program name: the state is not runc's.
@@ -55,7 +56,7 @@ type caller struct {
 }
 
 func callerNow() caller {
-	return caller{os.Geteuid(), os.Getenv("USER"), os.Getenv("XDG_RUNTIME_DIR"), inUserNS}
+	return caller{os.Geteuid(), os.Getenv("USER"), os.Getenv("XDG_RUNTIME_DIR"), procfs.InUserNS}
 }
 
 // defaultRoot is /run/tare for the system's root, and below XDG_RUNTIME_DIR for others: users, and root of a user
@@ -68,15 +69,4 @@ func defaultRoot(c caller) string {
 		return filepath.Join(c.runtimeDir, stateDirName)
 	}
 	return systemRoot
-}
-
-// inUserNS reports whether this is not the initial user namespace: that one maps all ids to themselves (user_namespaces(7)).
-func inUserNS() bool {
-	m, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !isInitialMap(string(m))
-}
-
-func isInitialMap(uidMap string) bool {
-	f := strings.Fields(uidMap)
-	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"tare/internal/procfs"
 )
 
 func TestDefaultRoot(t *testing.T) {
@@ -30,23 +32,6 @@ func TestDefaultRoot(t *testing.T) {
 				t.Errorf("defaultRoot = %s, want %s", got, tt.want)
 			}
 		})
-	}
-}
-
-func TestIsInitialMap(t *testing.T) {
-	for in, want := range map[string]bool{
-		"         0          0 4294967295\n": true,
-		"         0       1000          1\n": false,
-		"         0          0          1\n": false,
-		"0 0 4294967294\n":                   false,
-		"0 1000 1\n1 100000 65536\n":         false,
-		"":                                   false,
-		"         0     100000 4294967295\n": false,
-		"         0          0 4294967295\n 4294967295 4294967295 1\n": false,
-	} {
-		if got := isInitialMap(in); got != want {
-			t.Errorf("isInitialMap(%q) = %v", in, got)
-		}
 	}
 }
 
@@ -81,7 +66,7 @@ func TestMakeStateRoot(t *testing.T) {
 		t.Errorf("%s was made: %v", given, err)
 	}
 
-	if os.Geteuid() == 0 && !inUserNS() {
+	if os.Geteuid() == 0 && !procfs.InUserNS() {
 		t.Skip("the default root of the system's root is /run/tare: the rest needs a user or a user namespace")
 	}
 	t.Setenv("USER", "alice")

@@ -23,9 +23,6 @@ const (
 	AnnotationCommit  = "org.tare.commit"
 )
 
-// Document is For a build without a version.
-func Document() *features.Features { return For("", "") }
-
 // For makes the document of the build with this version and commit. What is empty is left out.
 //
 // No annotation of a config changes what tare does, so potentiallyUnsafeConfigAnnotations is empty.

@@ -49,7 +49,7 @@ func TestPromises(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	f := Document()
+	f := For("", "")
 	if !slices.Contains(f.MountOptions, "rro") || slices.Contains(f.MountOptions, "ridmap") || !slices.IsSorted(f.MountOptions) {
 		t.Errorf("mount options %v", f.MountOptions)
 	}

@@ -59,6 +59,7 @@ func allHooks(dir string) Edit {
 	return func(s *specs.Spec) {
 		BindMount(dir, "/hooks")(s)
 		s.Hooks = &specs.Hooks{
+			//lint:ignore SA1019 deprecated, and to be run all the same
 			Prestart:        []specs.Hook{HookRecord(log, "prestart")},
 			CreateRuntime:   []specs.Hook{HookRecord(log, "createRuntime-1"), HookRecord(log, "createRuntime-2")},
 			CreateContainer: []specs.Hook{HookRecord(log, "createContainer")},
@@ -193,6 +194,7 @@ func TestHookFailsCreate(t *testing.T) {
 				s.Hooks = &specs.Hooks{Poststop: []specs.Hook{HookRecord(log, "poststop")}}
 				switch kind {
 				case "prestart":
+					//lint:ignore SA1019 deprecated, and to be run all the same
 					s.Hooks.Prestart = bad
 				case "createRuntime":
 					s.Hooks.CreateRuntime = bad
