@@ -20,6 +20,9 @@ const (
 	holderArg0 = "nsenter-test-holder" // a process that keeps namespaces
 )
 
+// The main thread belongs to the main goroutine: a goroutine of a test that ended there would not end the thread.
+func init() { runtime.LockOSThread() }
+
 func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case childArg0:
@@ -29,7 +32,12 @@ func TestMain(m *testing.M) {
 	case holderArg0:
 		os.Exit(hold(0))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		fmt.Printf("a child is left by the tests: wait4 says pid %d, %v, want ECHILD\n", pid, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // report is what a child says of itself.
@@ -223,6 +231,7 @@ func runBeside(t *testing.T, r Request) report {
 	if decodeErr != nil {
 		t.Fatalf("the child's report: %v", decodeErr)
 	}
+	noZombies(t)
 	return got
 }
 
@@ -231,6 +240,18 @@ func noChildren(t *testing.T) {
 	t.Helper()
 	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 		t.Errorf("a child is left: wait4 says pid %d, %v, want ECHILD", pid, err)
+	}
+}
+
+// noZombies wants every child that has ended waited for.
+func noZombies(t *testing.T) {
+	t.Helper()
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); err != nil && err != unix.ECHILD {
+		t.Fatalf("waitid: %v", err)
+	}
+	if info.Signo != 0 {
+		t.Error("a zombie is left")
 	}
 }
 

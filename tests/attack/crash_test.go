@@ -39,7 +39,7 @@ var variants = []struct {
 	{name: "createRuntime hook hangs", edit: hanging(func(h *specs.Hooks, hook specs.Hook) { h.CreateRuntime = []specs.Hook{hook} })},
 	{name: "createContainer hook hangs", edit: hanging(func(h *specs.Hooks, hook specs.Hook) { h.CreateContainer = []specs.Hook{hook} })},
 	{name: "startContainer hook hangs", edit: hanging(func(h *specs.Hooks, hook specs.Hook) {
-		hook.Path, hook.Args[2] = "/probe", "/tmp/log"
+		hook.Path, hook.Args[2] = "/probe", "/dev/shm/log"
 		h.StartContainer = []specs.Hook{hook}
 	})},
 	{name: "poststart hook hangs", edit: hanging(func(h *specs.Hooks, hook specs.Hook) { h.Poststart = []specs.Hook{hook} })},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -50,11 +51,16 @@ func TestShortLived(t *testing.T) {
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
+	source := filepath.Join(Dir(t), "source")
+	if err := os.WriteFile(source, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	many := func(s *specs.Spec) {
 		s.Process.Rlimits = nil
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"})
 		for i := range 100 {
 			s.Linux.Devices = append(s.Linux.Devices, specs.LinuxDevice{Path: fmt.Sprintf("/dev/node%d", i), Type: "c", Major: 1, Minor: 3})
-			s.Mounts = append(s.Mounts, specs.Mount{Destination: fmt.Sprintf("/tmp/bind%d", i), Type: "bind", Source: "/etc/passwd", Options: []string{"rbind", "ro"}})
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: fmt.Sprintf("/tmp/bind%d", i), Type: "bind", Source: source, Options: []string{"rbind", "ro"}})
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -67,7 +73,12 @@ func TestFewDescriptors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := NewContainer(t, many, tt.edit, WritableRoot, Args("report"))
+			// Nodes cannot be made in a user namespace: there they would be those of the host's /dev.
+			c := NewContainer(t, many, tt.edit, func(s *specs.Spec) {
+				if len(s.Linux.UIDMappings) > 0 {
+					s.Linux.Devices = nil
+				}
+			}, WritableRoot, Args("report"))
 			cmd := c.Command("run", "--bundle", c.Dir, c.ID)
 			cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, tt.limit), "sh"}, cmd.Args...)
 			cmd.Path = "/bin/sh"
@@ -105,12 +116,13 @@ func TestMountsDoNotLeak(t *testing.T) {
 			t.Fatalf("nothing is shared here:\n%s", before)
 		}
 		for _, propagation := range []string{"", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable"} {
-			c := NewContainer(t, WritableRoot, Args("sleep"), func(s *specs.Spec) {
+			source := Dir(t) // never a directory of the host's: see guard
+			c := guard(t, NewContainer(t, WritableRoot, Args("sleep"), func(s *specs.Spec) {
 				s.Linux.RootfsPropagation = propagation
 				s.Mounts = append(s.Mounts,
-					specs.Mount{Destination: "/data", Type: "bind", Source: "/etc", Options: []string{"rbind", "rslave"}},
-					specs.Mount{Destination: "/data2", Type: "bind", Source: "/tmp", Options: []string{"rbind", "rprivate"}})
-			})
+					specs.Mount{Destination: "/data", Type: "bind", Source: source, Options: []string{"rbind", "rslave"}},
+					specs.Mount{Destination: "/data2", Type: "bind", Source: source, Options: []string{"rbind", "rprivate"}})
+			}))
 			for i := range scaled(4) {
 				c.Tare("create", "--bundle", c.Dir, c.ID).OK(t)
 				during := table()

@@ -130,8 +130,14 @@ func TestSameIDStorm(t *testing.T) {
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"))
 	commands := [][]string{
-		{"create", "--bundle", c.Dir, c.ID}, {"create", "--bundle", c.Dir, c.ID}, {"start", c.ID}, {"kill", c.ID, "KILL"},
-		{"delete", c.ID}, {"delete", "--force", c.ID}, {"state", c.ID}, {"run", "--detach", "--bundle", c.Dir, c.ID},
+		{"create", "--bundle", c.Dir, c.ID},
+		{"create", "--bundle", c.Dir, c.ID},
+		{"start", c.ID},
+		{"kill", c.ID, "KILL"},
+		{"delete", c.ID},
+		{"delete", "--force", c.ID},
+		{"state", c.ID},
+		{"run", "--detach", "--bundle", c.Dir, c.ID},
 	}
 	known := []string{
 		"container with given ID already exists", "does not exist", "container not running", "that is not stopped",

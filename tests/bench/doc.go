@@ -8,9 +8,9 @@
 // nothing but the runtime is measured. State is kept below /run, as by default.
 //
 // On a machine with cgroup v1, or v1 and v2 together, the three would do different work: tare uses the v2 tree only,
-// runc walks all v1 hierarchies as well, crun refuses a v2 tree beside v1. So there the bench moves into a mount
-// namespace of its own, where /sys/fs/cgroup is a cgroup2 mount, and each of them makes one v2 cgroup, attaches one
-// device program and removes the cgroup. -as-is measures without that.
+// runc walks all v1 hierarchies as well, crun refuses a v2 tree beside v1. So there the bench
+// mounts cgroup2 on /sys/fs/cgroup in its namespace, and each of them makes one v2 cgroup, attaches one device program
+// and removes the cgroup. -as-is measures without a namespace.
 //
 // What remains different: runc also compiles the device rules for older systems and copies its binary into the
 // kernel's memory; crun sets no device program if config.json has no device rules, so the bundle has one. Where crun
@@ -30,6 +30,6 @@
 //   - peak memory of create: VmHWM of the runtime's process at its exit, read in a ptrace stop. What wait4 tells would
 //     include the bench's own memory, which the kernel counts until the child's execve. Helper processes of a runtime
 //     are not in it.
-//   - the waiting init, between create and start, from /proc/PID: Rss, Pss (its share of what is shared), private
-//     memory, threads and descriptors.
+//   - the waiting init, between create and start, one of five that wait: Rss, Pss (its share of what is shared), private
+//     memory, threads and descriptors, all from /proc/PID. Private memory is what each further container costs.
 package main

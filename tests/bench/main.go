@@ -50,7 +50,7 @@ func bench(o *options) (err error) {
 		return errors.New("needs root: two of the runtimes make no containers as an ordinary user without more ado")
 	}
 	if !o.asIs {
-		if err := seeCgroupV2(); err != nil {
+		if err := ownView(); err != nil {
 			return err
 		}
 	}
@@ -93,11 +93,12 @@ func bench(o *options) (err error) {
 	return r.write(o.json)
 }
 
-// seeCgroupV2 starts this program anew in a mount namespace where /sys/fs/cgroup is cgroup v2, if it is not already.
-func seeCgroupV2() error {
-	const dir = "/sys/fs/cgroup"
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+const cgroupDir = "/sys/fs/cgroup"
+
+// ownView starts this program anew in a mount namespace of its own, with a tmpfs on /run, where it mostly is one
+// anyway, and cgroup v2 on /sys/fs/cgroup.
+func ownView() error {
+	if os.Getenv(viewVariable) != "" {
 		return nil
 	}
 	runtime.LockOSThread() // the thread that leaves the namespace is the one that lives on
@@ -107,13 +108,25 @@ func seeCgroupV2() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return &os.PathError{Op: "make private", Path: "/", Err: err}
 	}
-	if err := unix.Mount("cgroup2", dir, "cgroup2", 0, ""); err != nil {
-		return &os.PathError{Op: "mount cgroup2", Path: dir, Err: err}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return &os.PathError{Op: "mount tmpfs", Path: "/run", Err: err}
 	}
-	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), viewVariable+"=1")))
+	view := "v2"
+	if !isCgroupV2() {
+		view = "v2, mounted for the bench on a machine with v1"
+		if err := unix.Mount("cgroup2", cgroupDir, "cgroup2", 0, ""); err != nil {
+			return &os.PathError{Op: "mount cgroup2", Path: cgroupDir, Err: err}
+		}
+	}
+	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), viewVariable+"="+view)))
 }
 
-// viewVariable is set in the environment after seeCgroupV2 has changed the view.
+func isCgroupV2() bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(cgroupDir, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
+}
+
+// viewVariable is set in the environment by ownView, and says what the cgroups are.
 const viewVariable = "TARE_BENCH_OWN_VIEW"
 
 // machine tells what figures are to be read with.
@@ -127,13 +140,13 @@ func machine() []string {
 			break
 		}
 	}
-	cgroups := "v1 or hybrid, as it is"
-	var fs unix.Statfs_t
-	if err := unix.Statfs("/sys/fs/cgroup", &fs); err == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+	cgroups := os.Getenv(viewVariable)
+	switch {
+	case cgroups != "":
+	case isCgroupV2():
 		cgroups = "v2"
-	}
-	if os.Getenv(viewVariable) != "" {
-		cgroups = "v2, mounted for the bench on a machine with v1"
+	default:
+		cgroups = "v1 or hybrid, as it is"
 	}
 	load := strings.Join(readLines("/proc/loadavg"), "")
 	return []string{

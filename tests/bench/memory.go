@@ -14,14 +14,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// waitTogether is how many containers wait while one is looked at: what they share is then shared.
+const waitTogether = 5
+
 // takeInit looks at the process that waits for start.
 func takeInit(ctx context.Context, p *peer) (_ []float64, err error) {
-	c, err := p.create(ctx)
-	if err != nil {
-		return nil, err
+	var first *created
+	for range waitTogether {
+		c, createErr := p.create(ctx)
+		if createErr != nil {
+			return nil, createErr
+		}
+		defer func() { err = errors.Join(err, c.destroy()) }()
+		if first == nil {
+			first = c
+		}
 	}
-	defer func() { err = errors.Join(err, c.destroy()) }()
-	proc := fmt.Sprintf("/proc/%d/", c.pid)
+	proc := fmt.Sprintf("/proc/%d/", first.pid)
 	memory := fields(proc + "smaps_rollup")
 	threads, err := os.ReadDir(proc + "task")
 	if err != nil {
