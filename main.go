@@ -10,12 +10,18 @@ import (
 	"tare/libcontainer/launch"
 )
 
-// The main goroutine stays on the main thread: in the init stage that is the thread which becomes the workload,
-// and in the runtime the one that an unfinished container dies with.
-func init() { runtime.LockOSThread() }
+// The init stage stays on the main thread, the one that becomes the workload. To lock it costs a thread, so nobody
+// else does it this early.
+func init() {
+	if isInit() {
+		runtime.LockOSThread()
+	}
+}
+
+func isInit() bool { return len(os.Args) > 0 && os.Args[0] == launch.Arg0 }
 
 func main() {
-	if os.Args[0] == launch.Arg0 {
+	if isInit() {
 		os.Exit(initproc.Main(os.Args))
 	}
 	os.Exit(cli.Main(os.Args))

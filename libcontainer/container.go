@@ -50,6 +50,9 @@ func List(root string) ([]*Container, []error) {
 	var errs []error
 	for _, id := range ids {
 		c, err := Load(root, id)
+		if errors.Is(err, ErrNotExist) {
+			continue // it comes or goes right now
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("container %s: %w", id, err))
 			continue
@@ -57,6 +60,18 @@ func List(root string) ([]*Container, []error) {
 		all = append(all, c)
 	}
 	return all, errs
+}
+
+// reload reads the state anew, with the lock held.
+func (c *Container) reload() error {
+	st, err := c.dir.Load()
+	if errors.Is(err, state.ErrNoState) {
+		return ErrNotExist
+	}
+	if err == nil {
+		c.state = st
+	}
+	return err
 }
 
 // ID is the container's id.
@@ -79,6 +94,9 @@ func (c *Container) Status() (Status, error) {
 	}
 	if !alive {
 		return c.statusWithoutInit(), nil
+	}
+	if c.state.Creating {
+		return specs.StateCreating, nil
 	}
 	if cg, err := c.cgroup(); err == nil {
 		defer cg.Close()

@@ -3,6 +3,8 @@ package libcontainer
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -45,6 +47,7 @@ var createSteps = []step.Step[*creation]{
 	{Name: "bundle", Run: (*creation).loadBundle},
 	{Name: "sealed runtime", Run: (*creation).reseal}, // starts again from main: before anything is made
 	{Name: "terminal", Run: (*creation).checkTerminal},
+	{Name: "outputs", Run: (*creation).checkOutputs},
 	{Name: "limits", Run: (*creation).planCgroup},
 	{Name: "seccomp", Run: (*creation).compileFilter},
 	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
@@ -61,9 +64,10 @@ var createSteps = []step.Step[*creation]{
 	{Name: "pid file", Run: (*creation).writePidFile}, // last: its presence says that all is done
 }
 
-// Create makes a container up to the start of its workload.
-// Preconditions: the goroutine is locked to the main thread, as the unfinished container dies with it.
+// Create makes a container up to the start of its workload. The goroutine stays locked to its thread: the unfinished
+// container dies with that.
 func Create(o CreateOptions) (*Container, error) {
+	runtime.LockOSThread()
 	c := &creation{o: &o}
 	if err := step.Run(c, createSteps); err != nil {
 		return nil, err
@@ -78,11 +82,17 @@ func (c *creation) warn(text string) {
 	}
 }
 
+// maxDescriptors is more than a process can have open (fs.nr_open).
+const maxDescriptors = 1 << 30
+
 // checkDescriptors makes sure that the descriptors which the workload is to inherit were really passed: in the
 // place of a missing one it would get one of ours.
 func (c *creation) checkDescriptors() error {
+	if c.o.ListenFDs > maxDescriptors || c.o.PreserveFDs > maxDescriptors {
+		return fmt.Errorf("preserved descriptors: %d and %d of socket activation: %w", c.o.PreserveFDs, c.o.ListenFDs, unix.EBADF)
+	}
 	for fd := 3; fd < 3+c.o.ListenFDs+c.o.PreserveFDs; fd++ {
-		if !sys.IsOpen(fd) {
+		if !sys.IsInherited(fd) {
 			return fmt.Errorf("preserved descriptor %d: %w", fd, unix.EBADF)
 		}
 	}
@@ -102,7 +112,25 @@ func (c *creation) loadBundle() (err error) {
 	return nil
 }
 
-func (c *creation) reseal() error { return launch.Reseal(c.bundle.Spec) }
+func (c *creation) reseal() error {
+	if err := launch.Reseal(c.bundle.Spec); err != nil {
+		return err
+	}
+	return sys.CloseOnExecFrom(3) // no hook gets what the caller leaked; the init stage gets what it is to have by number
+}
+
+// checkOutputs refuses a pid file that cannot be written before a workload has run in vain.
+func (c *creation) checkOutputs() error {
+	if c.o.PidFile == "" {
+		return nil
+	}
+	fd, err := sys.Openat(unix.AT_FDCWD, filepath.Dir(c.o.PidFile), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	sys.Close(fd)
+	return nil
+}
 
 func (c *creation) planCgroup() (err error) {
 	config := cgroups.Config{ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless)}
@@ -131,7 +159,7 @@ func (c *creation) reserve() (err error) {
 	c.state = &state.State{
 		Version: specs.Version, ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs,
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
-		Created: time.Now().UTC(),
+		Created: time.Now().UTC(), Creating: true,
 	}
 	if err = c.saveIntent(); err != nil {
 		_ = c.dir.Remove()
@@ -161,8 +189,7 @@ func laterHooks(h *specs.Hooks) *specs.Hooks {
 	return &specs.Hooks{Poststart: h.Poststart, Poststop: h.Poststop}
 }
 
-// forget removes the last trace. The hooks of a create that failed have their poststop hooks run, as a
-// destroyed container's.
+// forget removes the last trace. Where hooks may have run, the poststop hooks run now: the container is destroyed.
 func (c *creation) forget() error {
 	if c.hooked {
 		runPoststop(c.state, c.warn)
@@ -227,11 +254,18 @@ func (c *creation) startInit() (err error) {
 	return c.settle(config)
 }
 
-// settle gives the new process its place and its orders, and writes down that it exists.
+// settle gives the new process its orders and, while it works, writes down that it exists.
 func (c *creation) settle(config *proto.Config) error {
 	err := c.identify()
 	if err == nil {
 		err = c.init.Configure(config)
+	}
+	if err == nil {
+		err = c.saveState()
+	}
+	if err == nil {
+		c.state.Creating = false
+		err = c.dir.Stage(c.state)
 	}
 	if err != nil {
 		return startError(fmt.Errorf("%w%s", err, undoText(c.killInit())))
@@ -274,7 +308,7 @@ func (c *creation) config() *proto.Config {
 	}
 	config := &proto.Config{
 		ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs, Spec: &spec, Seccomp: c.filter,
-		NoPivot: c.o.NoPivot, NoNewKeyring: c.o.NoNewKeyring, Start: c.run, Rootless: os.Geteuid() != 0,
+		NoPivot: c.o.NoPivot, NoNewKeyring: c.o.NoNewKeyring, Start: c.run,
 		CgroupPath: c.cgroup.State().Path, ListenFDs: c.o.ListenFDs, PreserveFDs: c.o.PreserveFDs,
 	}
 	if c.o.NotifySocket != "" {
@@ -298,6 +332,7 @@ func (c *creation) awaitMounts() error {
 }
 
 func (c *creation) awaitReady() error {
+	c.foreground.arm()
 	err := c.init.Go()
 	if err == nil {
 		err = c.init.AwaitReady()
@@ -314,7 +349,7 @@ func (c *creation) record() error {
 		return err
 	}
 	c.foreground.awaitSignals()
-	return c.saveState()
+	return c.dir.Commit()
 }
 
 // handOver lets the init process go, to wait at the fifo or, in a run, to execute the workload.

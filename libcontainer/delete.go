@@ -47,6 +47,11 @@ func Delete(root, id string, o DeleteOptions) error {
 		}
 		return ErrNotExist
 	}
+	if err != nil && o.Force {
+		// Nobody can know any more what it was. Its id at least is free again.
+		o.Warn(err.Error())
+		return dir.Remove()
+	}
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,6 @@ import (
 // Kill sends sig to the init process, or with all to every process of the container. A container that has
 // stopped is ErrNotRunning, with all it is fine.
 func (c *Container) Kill(sig unix.Signal, all bool) error {
-	cg, err := c.cgroup()
-	if err != nil {
-		return err
-	}
-	defer cg.Close()
 	// Without a PID namespace of their own the others do not end with the first: SIGKILL is meant for all.
 	wide := all || (sig == unix.SIGKILL && !c.state.OwnPidNS)
 	init, err := c.openInit()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 // Run creates a container and starts its workload. In the foreground it waits for the end, deletes the
 // container and returns the workload's exit code, 128+N after signal N; detached it returns 0 when the workload
 // runs. It is one process and one handshake where create and start are two.
-// Preconditions: as for Create.
 func Run(o RunOptions) (int, error) {
+	runtime.LockOSThread()
 	c := &creation{o: &o.CreateOptions, run: true}
 	if !o.Detach {
-		c.foreground = newForeground()
+		c.foreground = &foreground{signals: make(chan os.Signal, 64), armed: make(chan struct{})}
 		defer c.foreground.stop()
 		if !o.NoSubreaper {
 			if err := sys.SetChildSubreaper(); err != nil {
@@ -38,6 +39,9 @@ func Run(o RunOptions) (int, error) {
 	defer ct.Close()
 	code, err := ct.attend(c)
 	if err == nil && (o.Detach || o.Keep) {
+		return code, nil
+	}
+	if errors.Is(err, errDeleted) {
 		return code, nil
 	}
 	if deleteErr := ct.delete(DeleteOptions{Force: true, Warn: c.warn}); deleteErr != nil {
@@ -62,24 +66,34 @@ func (ct *Container) attend(c *creation) (int, error) {
 	if err := runPoststart(c.state); err != nil {
 		return 0, err
 	}
-	if c.o.NotifySocket != "" {
-		if err := c.notify.forward(c.init.Pidfd, c.init.Pid); err != nil {
-			return 0, err
-		}
-		c.notify.Close()
-	}
 	if fg == nil {
-		return 0, nil
+		return 0, c.awaitNotify()
 	}
+	go func() { // beside the wait: a signal must come through before the workload is ready
+		if err := c.awaitNotify(); err != nil {
+			c.warn(err.Error())
+		}
+	}()
 	// Commands like kill and delete may come now.
 	if err := ct.dir.Unlock(); err != nil {
 		return 0, err
 	}
 	code, err := fg.wait(c.init.Pid, c.init.Pidfd)
-	if lockErr := ct.dir.Lock(lockTimeout); lockErr != nil && !errors.Is(lockErr, ErrNotExist) {
+	if lockErr := ct.dir.Lock(lockTimeout); errors.Is(lockErr, ErrNotExist) {
+		return code, errDeleted
+	} else if lockErr != nil {
 		err = errors.Join(err, lockErr)
 	}
 	return code, err
+}
+
+// errDeleted is a container that a delete was faster with: what has its id now is another one.
+var errDeleted = errors.New("deleted meanwhile")
+
+func (c *creation) awaitNotify() error {
+	err := c.notify.forward(c.init.Pidfd, c.init.Pid)
+	c.notify.Close()
+	return err
 }
 
 // foreground stands between the caller and the workload.
@@ -89,22 +103,25 @@ type foreground struct {
 	proxy   *console.Proxy
 }
 
-// newForeground starts to catch signals, beside whatever else is to be done: to catch one takes the Go runtime a
-// conversation of two threads, and all of them together some milliseconds.
-func newForeground() *foreground {
-	f := &foreground{signals: make(chan os.Signal, 64), armed: make(chan struct{})}
+// arm starts to catch signals, beside whatever else is to be done: to catch one takes the Go runtime a conversation
+// of two threads. Until then a signal ends this process, and with it the unfinished container.
+func (f *foreground) arm() {
+	if f == nil {
+		return
+	}
 	go func() {
-		signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+		// SIGPIPE, or it would end this process when nobody reads the container's terminal any more.
+		signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+			unix.SIGWINCH, unix.SIGPIPE)
 		close(f.armed)
 	}()
-	return f
 }
 
-// armRest catches every other signal that can be meant for the workload. The real-time ones are from 34 on: the C
-// library keeps 32 and 33 for itself.
+// armRest catches every other signal that can be meant for the workload. Not SIGTSTP, SIGTTIN and SIGTTOU, which are
+// the shell's to stop this process. The real-time ones are from 34 on: the C library keeps 32 and 33 for itself.
 func (f *foreground) armRest() {
 	signal.Notify(f.signals, unix.SIGALRM, unix.SIGCONT, unix.SIGABRT, unix.SIGPWR, unix.SIGIO, unix.SIGXCPU, unix.SIGXFSZ,
-		unix.SIGVTALRM, unix.SIGSYS, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+		unix.SIGVTALRM, unix.SIGSYS)
 	for s := syscall.Signal(34); s <= 64; s++ {
 		signal.Notify(f.signals, s)
 	}
@@ -121,7 +138,6 @@ func (f *foreground) awaitSignals() {
 }
 
 func (f *foreground) stop() {
-	signal.Stop(f.signals)
 	if f.proxy != nil {
 		f.proxy.Finish()
 		f.proxy = nil
@@ -151,6 +167,7 @@ func (f *foreground) wait(pid, pidfd int) (int, error) {
 
 func (f *foreground) forward(s syscall.Signal, pidfd int) {
 	switch s {
+	case unix.SIGPIPE:
 	case unix.SIGWINCH:
 		if f.proxy != nil {
 			_ = f.proxy.Resize()

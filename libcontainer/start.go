@@ -16,6 +16,8 @@ import (
 const (
 	// lockTimeout is how long a command waits for another one at the same container.
 	lockTimeout = 10 * time.Second
+	// answerTimeout is how long an init process may take to come from its fifo.
+	answerTimeout = 10 * time.Second
 	// exitTimeout is how long a killed process may take to end.
 	exitTimeout = 10 * time.Second
 	// removeTimeout is how long a cgroup may take to get empty.
@@ -33,6 +35,9 @@ func (e *hookError) Unwrap() error { return e.err }
 // poststart hook fails the container is destroyed, and its poststop hooks are run; runtime.md, lifecycle steps 7 and 9.
 func (c *Container) Start() error {
 	if err := c.dir.Lock(lockTimeout); err != nil {
+		return err
+	}
+	if err := c.reload(); err != nil { // a create may have been at work until now
 		return err
 	}
 	notify, err := c.listenNotify()
@@ -78,13 +83,21 @@ func (c *Container) releaseInit(init int) error {
 	defer fifo.Close()
 	fd := int(fifo.Fd())
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
-	if _, err := sys.Poll(fds, -1); err != nil {
+	n, err := sys.Poll(fds, int(answerTimeout/time.Millisecond))
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("init process %d: no answer within %v: is it stopped or frozen?", c.state.InitPid, answerTimeout)
 	}
 	if fds[0].Revents == 0 {
 		return ErrStopped
 	}
-	said, err := c.hearOut(fd, init)
+	// It goes on now, and is no created container any more, whatever becomes of this process.
+	if err := c.dir.RemoveFifo(); err != nil {
+		return err
+	}
+	said, err := c.hearOut(fd)
 	if err != nil {
 		return err
 	}
@@ -92,9 +105,8 @@ func (c *Container) releaseInit(init int) error {
 	case said == "":
 		return ErrStopped
 	case said == "0":
-		return c.dir.RemoveFifo()
+		return nil
 	}
-	_ = c.dir.RemoveFifo()
 	err = startError(errors.New(said[2:]))
 	if said[1] == proto.SaidHookFailure {
 		err = &hookError{err}
@@ -106,7 +118,7 @@ func (c *Container) releaseInit(init int) error {
 const maxSaid = 64 << 10
 
 // hearOut reads all that the init process has to say, to the end of the fifo.
-func (c *Container) hearOut(fifo, init int) (string, error) {
+func (c *Container) hearOut(fifo int) (string, error) {
 	var said []byte
 	buf := make([]byte, 4096)
 	for len(said) < maxSaid {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"unsafe"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -56,11 +58,11 @@ func (e *Error) Unwrap() error { return e.Errno }
 // The calling goroutine must be locked to its thread, and the thread must live as long as the child is not
 // handed over: the child asks for SIGKILL at the death of that thread (PR_SET_PDEATHSIG in prctl(2)).
 func Start(r *Request) (pid int, err error) {
-	st, closeFiles, err := newStage(r)
+	st, err := newStage(r)
 	if err != nil {
 		return 0, err
 	}
-	defer closeFiles()
+	defer st.closePipes()
 
 	syscall.ForkLock.Lock()
 	child, errno := fork(st)
@@ -89,10 +91,15 @@ func follow(r *Request, st *stage, child int) (int, error) {
 	// The entrant says whom it forked, while init may already ask for its maps: they come in any order.
 	known, asked := !st.twice, false
 	for {
+		if !known {
+			if err := awaitEntrant(st.reportRead, child); err != nil {
+				return 0, abandon(st, pid, child, err)
+			}
+		}
 		m, err := readMessage(st.reportRead)
 		switch {
 		case err != nil:
-			return 0, abandon(pid, child, err)
+			return 0, abandon(st, pid, child, err)
 		case m.step == stepDone: // end of file: the execution closed the pipe
 			reap(child, pid)
 			return pid, nil
@@ -100,16 +107,38 @@ func follow(r *Request, st *stage, child int) (int, error) {
 			pid, known = int(m.value), true
 		case m.step == stepMaps:
 			asked = true
+		case m.step == stepEntrantMaps:
+			if err := mapIDs(r, st, child); err != nil {
+				return 0, abandon(st, pid, child, err)
+			}
 		default:
-			return 0, abandon(pid, child, &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)})
+			return 0, abandon(st, pid, child, &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)})
 		}
 		if known && asked {
 			asked = false
 			if err := mapIDs(r, st, pid); err != nil {
-				return 0, abandon(pid, child, err)
+				return 0, abandon(st, pid, child, err)
 			}
 		}
 	}
+}
+
+// awaitEntrant waits for a message as long as the entrant lives. If it is killed before it says whom it forked,
+// that one would wait for its maps, and we for it; so it sees the end of this process's pipe instead.
+func awaitEntrant(report, child int) error {
+	pidfd, err := sys.PidfdOpen(child)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pidfd)
+	fds := []unix.PollFd{{Fd: int32(report), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
+	if _, err := sys.Poll(fds, -1); err != nil {
+		return err
+	}
+	if fds[0].Revents&unix.POLLIN == 0 {
+		return &Error{Step: "enter namespaces: the process that does was killed", Errno: unix.ESRCH}
+	}
+	return nil
 }
 
 // mapIDs writes the id maps of init, which waits for them, and lets it go on.
@@ -122,12 +151,29 @@ func mapIDs(r *Request, st *stage, pid int) error {
 }
 
 // abandon ends what was started, and passes err on.
-func abandon(pid, child int, err error) error {
-	_ = unix.Kill(pid, unix.SIGKILL)
+func abandon(st *stage, pid, child int, err error) error {
+	_ = unix.Kill(child, unix.SIGKILL)
+	if pid != child {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	// Whom the entrant has forked may still have to be learnt. It ends too, by what it waits for.
+	if st.syncWrite >= 0 {
+		unix.Close(st.syncWrite)
+		st.syncWrite = -1
+	}
+	for {
+		m, readErr := readMessage(st.reportRead)
+		if readErr != nil || m.step == stepDone {
+			break
+		}
+		if m.step == stepPid {
+			pid = int(m.value)
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
 	if pid != child {
 		_, _ = wait(pid)
 	}
-	_ = unix.Kill(child, unix.SIGKILL)
 	_, _ = wait(child)
 	return err
 }
@@ -174,24 +220,15 @@ func readMessage(fd int) (message, error) {
 }
 
 // newStage lays out what the raw stage needs, in memory that needs no runtime to be read.
-func newStage(r *Request) (st *stage, closeFiles func(), err error) {
-	st = &stage{
+func newStage(r *Request) (*stage, error) {
+	st := &stage{
 		exe: number(r.Exe), new: r.New, join: r.Join, offsets: r.TimeOffsets,
 		cgroup: number(r.Cgroup), proc: number(r.Proc),
 		reportRead: -1, report: -1, sync: -1, syncWrite: -1,
 	}
-	closeFiles = func() {
-		for _, fd := range []int{st.reportRead, st.report, st.sync, st.syncWrite} {
-			if fd >= 0 {
-				unix.Close(fd)
-			}
-		}
+	if st.exe < 0 {
+		return nil, &Error{Step: stepExec.String(), Errno: unix.EBADF}
 	}
-	defer func() {
-		if err != nil {
-			closeFiles()
-		}
-	}()
 	st.newUser = r.New&unix.CLONE_NEWUSER != 0
 	for _, j := range r.Join {
 		st.joinUser = st.joinUser || j.Type == unix.CLONE_NEWUSER
@@ -199,17 +236,27 @@ func newStage(r *Request) (st *stage, closeFiles func(), err error) {
 	// A PID namespace is entered by the next child only; a time namespace gets its offsets before its first
 	// process (time_namespaces(7)); and what is joined is joined with the privileges of before.
 	st.twice = len(r.Join) > 0 || len(r.TimeOffsets) > 0
+	var err error
 	if st.argv, err = syscall.SlicePtrFromStrings(r.Args); err != nil {
-		return nil, nil, fmt.Errorf("arguments of the init stage: %w", err)
+		return nil, fmt.Errorf("arguments of the init stage: %w", err)
 	}
 	if st.envv, err = syscall.SlicePtrFromStrings(r.Env); err != nil {
-		return nil, nil, fmt.Errorf("environment of the init stage: %w", err)
+		return nil, fmt.Errorf("environment of the init stage: %w", err)
 	}
-	if err = st.openPipes(); err != nil {
-		return nil, nil, err
+	if err := st.openPipes(); err != nil {
+		st.closePipes()
+		return nil, err
 	}
 	st.keep = keepSorted(r.Inherit, st)
-	return st, closeFiles, nil
+	return st, nil
+}
+
+func (st *stage) closePipes() {
+	for _, fd := range []int{st.reportRead, st.report, st.sync, st.syncWrite} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
 }
 
 // number is the number of an open file, -1 for none.

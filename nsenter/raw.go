@@ -89,8 +89,13 @@ func enter(st *stage) {
 	joinAll(st)
 	flags := st.new
 	if len(st.offsets) > 0 {
-		// A new time namespace takes its offsets only as long as no process is in it (time_namespaces(7)).
+		// A new time namespace takes its offsets only as long as no process is in it (time_namespaces(7)), from
+		// who is privileged over it: with a new user namespace that is its root.
 		flags &^= unix.CLONE_NEWTIME
+		if st.newUser {
+			flags &^= unix.CLONE_NEWUSER
+			enterNewUser(st)
+		}
 		offsetTime(st)
 	}
 	st.args = cloneArgs{flags: uint64(flags) | unix.CLONE_PARENT}
@@ -166,6 +171,19 @@ func joinStep(flag int) step {
 	return stepJoinTime
 }
 
+// enterNewUser makes the new user namespace already for the entrant; init inherits it, and becomes its root. Not the
+// entrant: with another uid it could not write its own files in /proc any more.
+//
+//go:nosplit
+//go:norace
+func enterNewUser(st *stage) {
+	if _, _, errno := syscall.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER, 0, 0); errno != 0 {
+		fail(st, stepUnshareUser, errno)
+	}
+	awaitMaps(st, stepEntrantMaps)
+	st.newUser, st.joinUser = false, true
+}
+
 //go:nosplit
 //go:norace
 func offsetTime(st *stage) {
@@ -190,17 +208,10 @@ func offsetTime(st *stage) {
 //go:norace
 func become(st *stage) {
 	if st.newUser {
-		awaitMaps(st)
+		awaitMaps(st, stepMaps)
 	}
 	if st.newUser || st.joinUser {
-		if _, _, errno := syscall.RawSyscall(sysSetresgid, 0, 0, 0); errno != 0 {
-			fail(st, stepRootGID, errno)
-		}
-		if _, _, errno := syscall.RawSyscall(sysSetresuid, 0, 0, 0); errno != 0 {
-			fail(st, stepRootUID, errno)
-		}
-		// What a change of ids sets back is set again below: non-dumpable and the signal.
-		_, _, _ = syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0)
+		becomeRoot(st)
 	}
 	if _, _, errno := syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0); errno != 0 {
 		fail(st, stepDeathSignal, errno)
@@ -213,13 +224,28 @@ func become(st *stage) {
 	fail(st, stepExec, errno)
 }
 
+// becomeRoot becomes the root of the user namespace that the process is in. That sets back what is set again:
+// non-dumpable here, the signal by the caller.
+//
+//go:nosplit
+//go:norace
+func becomeRoot(st *stage) {
+	if _, _, errno := syscall.RawSyscall(sysSetresgid, 0, 0, 0); errno != 0 {
+		fail(st, stepRootGID, errno)
+	}
+	if _, _, errno := syscall.RawSyscall(sysSetresuid, 0, 0, 0); errno != 0 {
+		fail(st, stepRootUID, errno)
+	}
+	_, _, _ = syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0)
+}
+
 // awaitMaps has the parent write the id maps, and waits. A parent that is gone is an end of file.
 //
 //go:nosplit
 //go:norace
-func awaitMaps(st *stage) {
+func awaitMaps(st *stage, ask step) {
 	_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(st.syncWrite), 0, 0)
-	say(st, stepMaps, 0)
+	say(st, ask, 0)
 	var b byte
 	for {
 		n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(st.sync), uintptr(unsafe.Pointer(&b)), 1)

@@ -4,9 +4,10 @@ package nsenter
 type step uint32
 
 const (
-	stepDone step = iota // the binary was executed
-	stepPid              // value: the pid of init, as the caller sees it
-	stepMaps             // the new user namespace waits for its id maps
+	stepDone        step = iota // the binary was executed
+	stepPid                     // value: the pid of init, as the caller sees it
+	stepMaps                    // the new user namespace waits for its id maps
+	stepEntrantMaps             // so does the entrant's, which it made to set time offsets in
 	stepFork
 	stepClone
 	stepJoinUser
@@ -17,6 +18,7 @@ const (
 	stepJoinUTS
 	stepJoinCgroup
 	stepJoinTime
+	stepUnshareUser
 	stepUnshareTime
 	stepTimeOffsets
 	stepParent
@@ -52,6 +54,8 @@ func (s step) String() string {
 		return "join cgroup namespace: setns"
 	case stepJoinTime:
 		return "join time namespace: setns"
+	case stepUnshareUser:
+		return "make new user namespace: unshare"
 	case stepUnshareTime:
 		return "make new time namespace: unshare"
 	case stepTimeOffsets:

@@ -80,12 +80,6 @@ func RaiseAmbientCap(c int) error {
 	return prctl("PR_CAP_AMBIENT_RAISE", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(c))
 }
 
-// SetPersonality sets the execution domain of the calling thread. personality(2).
-func SetPersonality(domain uint32) error {
-	_, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, uintptr(domain), 0, 0)
-	return syscallError("personality", errno)
-}
-
 // Prlimit sets a resource limit of the process pid, 0 for the caller. prlimit(2).
 func Prlimit(pid, resource int, soft, hard uint64) error {
 	lim := unix.Rlimit{Cur: soft, Max: hard}

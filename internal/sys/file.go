@@ -105,22 +105,50 @@ func ReplaceFile(path string, content []byte, mode uint32) error {
 
 func replaceFile(at int, dir, name string, content []byte, mode uint32) error {
 	fresh := "." + name
+	if err := writeFresh(at, dir, fresh, content, mode); err != nil {
+		return err
+	}
+	if err := unix.Renameat(at, fresh, at, name); err != nil {
+		_ = unix.Unlinkat(at, fresh, 0)
+		return &os.PathError{Op: "rename", Path: filepath.Join(dir, name), Err: err}
+	}
+	return nil
+}
+
+// writeFresh writes a file that was not there. What is there under the name was left by a runtime that was killed,
+// or is a trap, a fifo or a link: it goes.
+func writeFresh(at int, dir, name string, content []byte, mode uint32) error {
 	fail := func(op string, err error) error {
 		return &os.PathError{Op: op, Path: filepath.Join(dir, name), Err: err}
 	}
-	fd, err := unix.Openat(at, fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(at, name, flags, mode)
+	if errors.Is(err, unix.EEXIST) {
+		_ = unix.Unlinkat(at, name, 0)
+		fd, err = unix.Openat(at, name, flags, mode)
+	}
 	if err != nil {
 		return fail("create", err)
 	}
 	err = Write(fd, content)
 	unix.Close(fd)
 	if err != nil {
-		_ = unix.Unlinkat(at, fresh, 0)
+		_ = unix.Unlinkat(at, name, 0)
 		return fail("write", err)
 	}
-	if err := unix.Renameat(at, fresh, at, name); err != nil {
-		_ = unix.Unlinkat(at, fresh, 0)
-		return fail("rename", err)
+	return nil
+}
+
+// WriteFileAt writes the file name in dir, in the place of one that is there.
+func WriteFileAt(dir *os.File, name string, content []byte, mode uint32) error {
+	return writeFresh(int(dir.Fd()), dir.Name(), name, content, mode)
+}
+
+// RenameAt renames a file in dir, over one that has the name to.
+func RenameAt(dir *os.File, from, to string) error {
+	at := int(dir.Fd())
+	if err := unix.Renameat(at, from, at, to); err != nil {
+		return &os.PathError{Op: "rename", Path: filepath.Join(dir.Name(), to), Err: err}
 	}
 	return nil
 }
@@ -200,8 +228,8 @@ func CloseOnExecFrom(low int) error {
 	return os.NewSyscallError("close_range", err)
 }
 
-// IsOpen tells whether fd is an open descriptor. fcntl(2).
-func IsOpen(fd int) bool {
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	return err == nil
+// IsInherited tells whether fd is a descriptor that the caller of this program passed on: ours are all close-on-exec. fcntl(2).
+func IsInherited(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
 }

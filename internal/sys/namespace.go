@@ -12,13 +12,6 @@ func Unshare(flags int) error {
 	return syscallError("unshare", errno)
 }
 
-// Setns moves the calling thread into the namespace of the descriptor, which must be of the type of the
-// CLONE_NEW* flag. setns(2).
-func Setns(fd, flag int) error {
-	_, _, errno := unix.RawSyscall(unix.SYS_SETNS, uintptr(fd), uintptr(flag), 0)
-	return syscallError("setns", errno)
-}
-
 // NamespaceType gives the CLONE_NEW* flag of a namespace's descriptor; ENOTTY for any other file. ioctl_ns(2).
 func NamespaceType(f *os.File) (int, error) {
 	t, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.NS_GET_NSTYPE, 0)

@@ -1,7 +1,6 @@
 package sys
 
 import (
-	"errors"
 	"os"
 	"syscall"
 	"unsafe"
@@ -125,15 +124,6 @@ func Poll(fds []unix.PollFd, timeout int) (n int, err error) {
 func WaitExit(pidfd, timeout int) (ended bool, err error) {
 	n, err := Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, timeout)
 	return n > 0, err
-}
-
-// Signal sends sig to the process pid. A process that has ended is os.ErrProcessDone.
-func Signal(pid int, sig unix.Signal) error {
-	err := unix.Kill(pid, sig)
-	if errors.Is(err, unix.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return os.NewSyscallError("kill", err)
 }
 
 // Getcwd gives the path of the working directory. One that cannot be reached from the root starts with

@@ -51,7 +51,7 @@ func Dir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeTree(dir); err != nil {
 			t.Errorf("clean up: %v", err)
 		}
 	})
@@ -93,7 +93,7 @@ func (b *Bundle) WriteFile(t testing.TB, path, text string, mode os.FileMode) {
 func (b *Bundle) Symlink(t testing.TB, target, path string) {
 	t.Helper()
 	full := filepath.Join(b.RootFS, path)
-	if err := os.RemoveAll(full); err != nil {
+	if err := removeTree(full); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(target, full); err != nil {

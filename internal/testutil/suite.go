@@ -41,7 +41,11 @@ func runSuite(m *testing.M) (code int, err error) {
 	if suite.dir, err = os.MkdirTemp("", "tare-test-"); err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(suite.dir)
+	defer func() {
+		if err := removeTree(suite.dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 	if err := os.Chmod(suite.dir, 0o711); err != nil {
 		return 0, err
 	}

@@ -45,8 +45,10 @@ func (p *Proxy) Start() {
 	}()
 	go func() {
 		defer close(p.done)
-		// EIO is the end: no slave is open any more.
+		// EIO is the end: no slave is open any more. If it is our output that cannot be written, the terminal is
+		// hung up (SIGHUP), or the workload would wait for ever with what nobody reads.
 		_, _ = io.Copy(os.Stdout, p.master)
+		p.master.Close()
 	}()
 }
 

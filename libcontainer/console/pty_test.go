@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -212,6 +213,7 @@ func TestSend_NobodyThere(t *testing.T) {
 // TestControl: the sandbox is a session leader, as the init stage.
 func TestControl(t *testing.T) {
 	sandbox(t, func(t *testing.T, root string) {
+		signal.Ignore(unix.SIGHUP) // which a session leader gets when its terminal is closed
 		p := newPty(t, root)
 		slave, err := sys.Fstat(int(p.Slave.Fd()))
 		if err != nil {

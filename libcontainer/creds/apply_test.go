@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 // task is what the process is told.
 type task struct {
 	Process specs.Process
-	Options Options
+	Keep    uint64
 	Without uint64 // give these up before
 	Raise   uint64 // make these inheritable and ambient before
 	Exec    bool   // tell what the workload sees
@@ -71,7 +71,7 @@ func applied() {
 		}
 	}
 	var r result
-	r.Final, r.Warnings, err = Apply(&task.Process, task.Options)
+	r.Final, r.Warnings, err = Apply(&task.Process, Options{Keep: task.Keep, SetgroupsDenied: setgroupsDenied})
 	if err != nil {
 		r.Error = err.Error()
 	}
@@ -218,11 +218,16 @@ func TestApply_Capabilities(t *testing.T) {
 		},
 		{name: "heritage of the caller, executed", uid: 1000, c: fewCaps, task: task{Raise: raw | bind, Exec: true}, want: caps{bnd: fewBits}},
 		{
-			name: "kept", uid: 1000, c: fewCaps, task: task{Options: Options{Keep: admin}},
+			// Neither a change of the uid nor capset(2) clears this one.
+			name: "heritage of the caller, inheritable too", c: &specs.LinuxCapabilities{Bounding: few, Permitted: one, Inheritable: one},
+			task: task{Raise: bind}, want: caps{bnd: fewBits, prm: bind, inh: bind},
+		},
+		{
+			name: "kept", uid: 1000, c: fewCaps, task: task{Keep: admin},
 			want: caps{fewBits, fewBits | admin, 0, fewBits | admin, 0},
 		},
 		{
-			name: "kept, but not to be had", c: fewCaps, task: task{Options: Options{Keep: admin}, Without: admin},
+			name: "kept, but not to be had", c: fewCaps, task: task{Keep: admin, Without: admin},
 			want: caps{fewBits, fewBits, 0, fewBits, 0},
 		},
 	}
@@ -243,7 +248,7 @@ func TestApply_Capabilities(t *testing.T) {
 			if !slices.Equal(r.Warnings, tt.warnings) {
 				t.Errorf("warnings %q, want %q", r.Warnings, tt.warnings)
 			}
-			keep := task.Options.Keep
+			keep := task.Keep
 			if want := (sys.CapSets{Effective: tt.want.eff &^ keep, Permitted: tt.want.prm &^ keep, Inheritable: tt.want.inh}); r.Final != want {
 				t.Errorf("final sets %+v, want %+v", r.Final, want)
 			}
@@ -289,16 +294,24 @@ func TestApply_User(t *testing.T) {
 	}
 }
 
-func TestApply_SetgroupsOff(t *testing.T) {
-	r := apply(t, task{Options: Options{SetgroupsOff: true}}, nil)
-	if r.Error != "" || r.Status["Groups"] != "100 200" {
-		t.Errorf("error %q, groups %q, want those of before", r.Error, r.Status["Groups"])
+func setgroupsDenied() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
+}
+
+// TestApply_SetgroupsDenied: in a user namespace whose gid map an ordinary user could have written.
+func TestApply_SetgroupsDenied(t *testing.T) {
+	denied := func(a *syscall.SysProcAttr) {
+		a.Cloneflags = unix.CLONE_NEWUSER
+		a.UidMappings = []syscall.SysProcIDMap{{HostID: 0, Size: 10}}
+		a.GidMappings = []syscall.SysProcIDMap{{HostID: 0, Size: 10}}
+		a.Credential = &syscall.Credential{NoSetGroups: true}
 	}
-	r = apply(t, task{
-		Options: Options{SetgroupsOff: true},
-		Process: specs.Process{User: specs.User{AdditionalGids: []uint32{5}}},
-	}, nil)
-	const want = "process.user.additionalGids (/process/user/additionalGids): setgroups(2) is denied in a user namespace whose gid map an ordinary user has written"
+	if r := apply(t, task{}, denied); r.Error != "" {
+		t.Errorf("no groups wanted: %q", r.Error)
+	}
+	r := apply(t, task{Process: specs.Process{User: specs.User{AdditionalGids: []uint32{5}}}}, denied)
+	const want = "process.user.additionalGids (/process/user/additionalGids): setgroups: operation not permitted: setgroups is denied in a user namespace whose gid map an ordinary user has written"
 	if r.Error != want {
 		t.Errorf("error %q, want %q", r.Error, want)
 	}

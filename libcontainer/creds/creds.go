@@ -1,16 +1,20 @@
 package creds
 
 import (
+	"errors"
 	"fmt"
 
 	"tare/internal/sys"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Options are the facts that are not in the spec.
 type Options struct {
-	SetgroupsOff bool // setgroups(2) is denied in this user namespace (user_namespaces(7))
+	// SetgroupsDenied tells whether setgroups(2) is denied in this user namespace (user_namespaces(7)). It is asked
+	// only when the call was refused.
+	SetgroupsDenied func() bool
 	// Keep are capabilities that stay effective beside those of the process, for the caller to give up later by
 	// setting the sets that Apply returns.
 	Keep uint64
@@ -65,13 +69,8 @@ func become(u *specs.User, o Options) error {
 	if err := sys.SetKeepCaps(true); err != nil {
 		return err
 	}
-	if !o.SetgroupsOff {
-		// Exactly those of the spec: groups of the caller's must not leak in (CVE-2022-2989 and its kin).
-		if err := sys.Setgroups(u.AdditionalGids); err != nil {
-			return fmt.Errorf("process.user.additionalGids (/process/user/additionalGids): %w", err)
-		}
-	} else if len(u.AdditionalGids) > 0 {
-		return fmt.Errorf("process.user.additionalGids (/process/user/additionalGids): setgroups(2) is denied in a user namespace whose gid map an ordinary user has written")
+	if err := setGroups(u.AdditionalGids, o); err != nil {
+		return fmt.Errorf("process.user.additionalGids (/process/user/additionalGids): %w", err)
 	}
 	if err := sys.Setresgid(u.GID); err != nil {
 		return fmt.Errorf("process.user.gid (/process/user/gid): %w: is gid %d mapped in the user namespace?", err, u.GID)
@@ -80,6 +79,20 @@ func become(u *specs.User, o Options) error {
 		return fmt.Errorf("process.user.uid (/process/user/uid): %w: is uid %d mapped in the user namespace?", err, u.UID)
 	}
 	return sys.SetKeepCaps(false)
+}
+
+// setGroups sets exactly the groups of the spec: those of the caller's must not leak in (CVE-2022-2989 and its kin).
+// In a user namespace whose gid map an ordinary user has written they cannot be changed: dropping one could give
+// access that it denies (CVE-2014-8989).
+func setGroups(gids []uint32, o Options) error {
+	err := sys.Setgroups(gids)
+	if !errors.Is(err, unix.EPERM) || o.SetgroupsDenied == nil || !o.SetgroupsDenied() {
+		return err
+	}
+	if len(gids) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: setgroups is denied in a user namespace whose gid map an ordinary user has written", err)
 }
 
 func setCapabilities(s sys.CapSets, keep, ambient uint64) error {

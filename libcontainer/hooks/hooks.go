@@ -25,9 +25,6 @@ type Set struct {
 	// or of the caller's ever reaches a hook on the host's side unasked (CVE-2025-23266).
 	Env []string
 	Dir string // working directory; "" keeps the caller's
-	// Preserve keeps the hook in the caller's process group. A hook of the runtime's side gets its own, so that
-	// what it leaves behind at a timeout can be ended with it.
-	Preserve bool
 }
 
 // Run runs all hooks of the set in their order, and stops at the first that fails. state is handed to each.
@@ -92,7 +89,7 @@ func (s *Set) execute(h *specs.Hook, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return await(pid, read, deadline(h), !s.Preserve)
+	return await(pid, read, deadline(h))
 }
 
 func (s *Set) start(h *specs.Hook, stdin, output int) (int, error) {
@@ -108,21 +105,24 @@ func (s *Set) start(h *specs.Hook, stdin, output int) (int, error) {
 		Dir:   s.Dir,
 		Env:   append([]string{}, env...), // nil would be the runtime's own
 		Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)},
-		// A runtime that is killed takes its hook with it.
-		Sys: &syscall.SysProcAttr{Setpgid: !s.Preserve, Pdeathsig: syscall.SIGKILL},
+		// A runtime that is killed takes its hook with it. The process group is for ending what a hook has started, too.
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 }
+
+// maxTimeout bounds what poll(2) can wait for, in seconds.
+const maxTimeout = 20 * 24 * 3600
 
 func deadline(h *specs.Hook) time.Time {
 	if h.Timeout == nil {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(*h.Timeout) * time.Second)
+	return time.Now().Add(min(time.Duration(*h.Timeout), maxTimeout) * time.Second)
 }
 
 // await follows the hook until it ends or its time is up. What it leaves running may hold the pipe open:
 // that is not waited for.
-func await(pid, output int, until time.Time, group bool) ([]byte, error) {
+func await(pid, output int, until time.Time) ([]byte, error) {
 	pidfd, err := sys.PidfdOpen(pid)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,8 @@ func await(pid, output int, until time.Time, group bool) ([]byte, error) {
 	for {
 		n, err := sys.Poll(fds, milliseconds(until))
 		if err != nil || n == 0 {
-			kill(pid, group)
+			_ = unix.Kill(-pid, unix.SIGKILL)
+			_ = unix.Kill(pid, unix.SIGKILL)
 			_, _ = sys.Wait(pid)
 			if err == nil {
 				err = ErrTimeout
@@ -157,13 +158,6 @@ func milliseconds(until time.Time) int {
 		return -1
 	}
 	return int(max(time.Until(until), 0)/time.Millisecond) + 1
-}
-
-func kill(pid int, group bool) {
-	if group {
-		_ = unix.Kill(-pid, unix.SIGKILL)
-	}
-	_ = unix.Kill(pid, unix.SIGKILL)
 }
 
 // drain reads what an ended hook has left in the pipe, and does not wait for more.

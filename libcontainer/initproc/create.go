@@ -98,7 +98,14 @@ func (p *initProc) createContainer() error {
 		return nil
 	}
 	set := hooks.Set{Kind: "createContainer", Hooks: h.CreateContainer, Dir: p.cfg.Bundle}
-	return set.Run(p.state(specs.StateCreating))
+	return p.runHooks(&set, specs.StateCreating)
+}
+
+// runHooks runs hooks with the caller's umask, which this stage itself works without.
+func (p *initProc) runHooks(set *hooks.Set, status specs.ContainerState) error {
+	sys.Umask(p.umask)
+	defer sys.Umask(0)
+	return set.Run(p.state(status))
 }
 
 // state is what the hooks of the container's side are told; the pid is the one in their PID namespace.

@@ -86,6 +86,7 @@ noshell:x:1001:1001::/home/noshell
 empty:x:1002:1002:::/bin/sh
 max:x:4294967295:0::/max:
 over:x:4294967296:0::/over:
+wraps:x:4294967309:0::/wraps:
 negative:x:-1:0::/negative:
 hex:x:0x7:0::/hex:
 plus:x:+8:0::/plus:
@@ -96,7 +97,7 @@ last:x:11:11::/last:/bin/sh`
 func TestParseHome(t *testing.T) {
 	for uid, want := range map[uint32]string{
 		0: "/root", 5: "/", 6: "/second", 1000: "/home/user", 1001: "/home/noshell", 1002: "/", 1<<32 - 1: "/max",
-		7: "/", 8: "/", 9: "/", 10: "/", 11: "/last", 12: "/",
+		7: "/", 8: "/", 9: "/", 10: "/", 11: "/last", 12: "/", 13: "/",
 	} {
 		if got := parseHome(strings.NewReader(passwd), uid); got != want {
 			t.Errorf("uid %d: %q, want %q", uid, got, want)

@@ -3,6 +3,7 @@ package initproc
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 
@@ -53,12 +54,22 @@ func (p *initProc) becomeUser() error {
 	if p.cfg.Seccomp != nil && !process.NoNewPrivileges {
 		keep = 1 << unix.CAP_SYS_ADMIN
 	}
-	final, warnings, err := creds.Apply(process, creds.Options{SetgroupsOff: p.cfg.SetgroupsOff, Keep: keep})
+	final, warnings, err := creds.Apply(process, creds.Options{SetgroupsDenied: p.setgroupsDenied, Keep: keep})
 	for _, w := range warnings {
 		p.warn(w)
 	}
 	p.caps = capabilities{final: final, extra: keep&^final.Effective != 0}
 	return err
+}
+
+func (p *initProc) setgroupsDenied() bool {
+	f, err := p.proc.Open("self/setgroups", unix.O_RDONLY)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 16))
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
 }
 
 // changeDir goes to process.cwd, as root: a user may be given a directory that the way to is closed for. What
@@ -128,7 +139,7 @@ func (p *initProc) findExecutable() (err error) {
 // awaitStart waits for `start`. In a run the runtime waits too, and hears of a failure through the socket.
 func (p *initProc) awaitStart() error {
 	if p.cfg.Start {
-		return nil
+		return p.checkProcess()
 	}
 	p.waiting = true
 	sys.Close(p.link.FD) // tells the runtime that create is done
@@ -141,8 +152,13 @@ func (p *initProc) awaitStart() error {
 	if err := sys.Write(int(fifo.Fd()), []byte{started}); err != nil {
 		return err
 	}
+	return p.checkProcess()
+}
+
+// checkProcess refuses to start a container that has nothing to start, which it may have been created with.
+func (p *initProc) checkProcess() error {
 	if p.process() == nil {
-		return fmt.Errorf("process (/process): missing: there is nothing to start")
+		return errors.New("process (/process): missing: there is nothing to start")
 	}
 	return nil
 }
@@ -153,7 +169,7 @@ func (p *initProc) startContainer() error {
 		return nil
 	}
 	set := hooks.Set{Kind: "startContainer", Hooks: h.StartContainer, Env: p.process().Env}
-	err := set.Run(p.state(specs.StateCreated))
+	err := p.runHooks(&set, specs.StateCreated)
 	p.hookFailed = err != nil
 	return err
 }

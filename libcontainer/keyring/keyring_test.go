@@ -83,11 +83,11 @@ func TestJoin(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	want := fmt.Sprintf(`fresh true
-description keyring;%d;%d;%08x;_ses.web-1
+description keyring;%d;%d;3f0b0000;_ses.web-1
 bytes 0
 search required key not available
 read permission denied
-`, os.Geteuid(), os.Getegid(), perm)
+`, os.Geteuid(), os.Getegid())
 	if string(out) != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}

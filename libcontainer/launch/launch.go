@@ -22,7 +22,7 @@ const Arg0 = "tare-init"
 // Options say what the init stage is made from.
 type Options struct {
 	Spec *specs.Spec
-	// Config is what the init stage will be told. Start fills in what is its own to know: UserNS, SetgroupsOff,
+	// Config is what the init stage will be told. Start fills in what is its own to know: UserNS,
 	// Sources and the numbers of the descriptors below.
 	Config *proto.Config
 
@@ -42,6 +42,9 @@ type Init struct {
 	link proto.Link
 	warn func(string)
 }
+
+// killTimeout is how long a killed init process may take to end, in milliseconds.
+const killTimeout = 10_000
 
 // errInitGone is what the end of the socket means before its time.
 var errInitGone = errors.New("the init stage died without a word")
@@ -97,7 +100,7 @@ func Start(o Options) (*Init, error) {
 
 // initEnv is the whole environment of the init stage. A garbage collection or a second thread running Go code
 // would cost more than the memory they could save in its short life.
-func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1"} }
+func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBACK=none"} }
 
 // fill completes the config by what only Start knows, and lists the descriptors to inherit.
 func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle, link int) (map[int]*os.File, error) {
@@ -121,13 +124,17 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle,
 		return nil, nil
 	}
 	maps := newIDMaps(o.Spec.Linux)
-	c.SetgroupsOff = maps.setgroupsOff()
 	req.MapIDs = maps.write
 	if maps.helpers || ns.joins(unix.CLONE_NEWNS) {
 		return nil, nil
 	}
-	// Root of the host may look where root of the new namespace may not.
+	// Root of the host may look where root of the new namespace may not. What root itself may not take along, or has
+	// no descriptors for, is left to the init stage.
 	sources, err := rootfs.OpenSources(o.Spec, c.Bundle)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMFILE) {
+		closeAll(sources)
+		return nil, nil
+	}
 	c.Sources = make(map[int]int, len(sources))
 	for i, f := range sources {
 		c.Sources[i] = int(f.Fd())
@@ -146,6 +153,9 @@ func start(o *Options, req *nsenter.Request, ours int) (*Init, error) {
 	// The workload, too, starts with the caller's limit, unless its config names one.
 	sys.RestoreNofile()
 	pid, err := nsenter.Start(req)
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 && req.New&unix.CLONE_NEWUSER == 0 {
+		err = fmt.Errorf("%w: an ordinary user needs a user namespace (/linux/namespaces, type user)", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -197,10 +207,16 @@ func (i *Init) Kill() error {
 	if errors.Is(err, unix.ESRCH) {
 		err = nil
 	}
-	if _, waitErr := sys.Wait(i.Pid); !errors.Is(waitErr, unix.ECHILD) {
-		err = errors.Join(err, waitErr)
+	ended, waitErr := sys.WaitExit(i.Pidfd, killTimeout)
+	if waitErr == nil && !ended {
+		waitErr = fmt.Errorf("init process %d: still there after SIGKILL: does it wait for a device or a network file system?", i.Pid)
 	}
-	return err
+	if ended {
+		if _, waitErr = sys.Wait(i.Pid); errors.Is(waitErr, unix.ECHILD) {
+			waitErr = nil
+		}
+	}
+	return errors.Join(err, waitErr)
 }
 
 // await receives until a message of kind k, passing on warnings. A failure of the init stage is returned; with

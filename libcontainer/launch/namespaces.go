@@ -42,7 +42,7 @@ func newNamespaces(spec *specs.Spec) (ns *namespaces, err error) {
 }
 
 func (ns *namespaces) open(path string, flag int) error {
-	fd, err := sys.Openat(unix.AT_FDCWD, path, unix.O_RDONLY)
+	fd, err := sys.Openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY) // whatever it may be
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,8 @@ type Config struct {
 	NoNewKeyring bool
 	Start        bool // start at the runtime's word on the socket (run), not at the fifo (create and start)
 
-	UserNS       bool   // in a user namespace of the container's
-	Rootless     bool   // the caller is no root of the host: what needs one is left out where the spec allows it
-	SetgroupsOff bool   // the gid map was written with setgroups denied
-	CgroupNS     int    // a cgroup namespace to join
-	CgroupPath   string // host directory of the container's cgroup, for a cgroup mount without a cgroup namespace
+	UserNS     bool   // in a user namespace of the container's
+	CgroupPath string // host directory of the container's cgroup, for a cgroup mount without a cgroup namespace
 
 	Proc    int         // /proc of the runtime, verified
 	Fifo    int         // O_PATH of exec.fifo, with Start unset

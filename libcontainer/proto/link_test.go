@@ -58,7 +58,7 @@ func config() *Config {
 			Process: &specs.Process{Args: []string{"sh", ""}, User: specs.User{UID: 5, Umask: &uid}, Terminal: true},
 			Linux:   &specs.Linux{Sysctl: map[string]string{"a": "b", "": ""}, MaskedPaths: []string{}},
 		},
-		Seccomp: &seccomp.Program{}, NoPivot: true, Start: true, UserNS: true, CgroupNS: -1, Proc: 3, Fifo: -1,
+		Seccomp: &seccomp.Program{}, NoPivot: true, Start: true, UserNS: true, Proc: 3, Fifo: -1,
 		Console: math.MaxInt32, Sources: map[int]int{0: 7, 12: 8}, ListenFDs: 2, PreserveFDs: 1, NotifyDir: "/n",
 	}
 }

@@ -42,6 +42,7 @@ type State struct {
 	Cgroup      *cgroups.State    `json:"cgroup,omitempty"`
 	OwnPidNS    bool              `json:"own_pid_namespace"` // with it, the end of init is the end of all
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
+	Creating    bool              `json:"creating,omitempty"`
 }
 
 // maxID bounds an id by what a file name can be.
@@ -68,6 +69,7 @@ func CheckID(id string) error {
 
 const (
 	stateName  = "state.json"
+	stagedName = ".staged.json"
 	configName = "config.json"
 	fifoName   = "exec.fifo"
 	notifyName = "notify"
@@ -178,6 +180,18 @@ func (d *Dir) Save(s *State) error {
 	return sys.ReplaceFileAt(d.f, stateName, b, 0o600)
 }
 
+// Stage writes s for Commit, which makes it the state by a rename: what is known early need not be written late.
+func (d *Dir) Stage(s *State) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return sys.WriteFileAt(d.f, stagedName, b, 0o600)
+}
+
+// Commit makes what was staged last the state.
+func (d *Dir) Commit() error { return sys.RenameAt(d.f, stagedName, stateName) }
+
 // Load reads what was saved last; ErrNoState before the first time.
 func (d *Dir) Load() (*State, error) {
 	b, err := sys.ReadFileAt(d.f, stateName)
@@ -232,8 +246,18 @@ func (d *Dir) NotifyDir() string { return filepath.Join(d.Path(), notifyName) }
 // Owner is the uid of the directory's owner.
 func (d *Dir) Owner() (uint32, error) { return sys.OwnerOf(d.f) }
 
-// Remove removes the directory with all that is in it.
+// Remove removes the directory with all that is in it. One that was removed, and whose name another container may
+// have by now, is left as it is.
 func (d *Dir) Remove() error {
+	if gone, err := sys.Unlinked(d.f); err != nil || gone {
+		return err
+	}
+	for _, name := range []string{fifoName, stagedName, configName, stateName} {
+		_ = sys.Unlinkat(int(d.f.Fd()), name)
+	}
+	if err := unix.Rmdir(d.Path()); err == nil {
+		return nil
+	}
 	return os.RemoveAll(d.Path())
 }
 

@@ -451,7 +451,7 @@ func TestAttackPlantedLinks(t *testing.T) {
 					t.Skip("these releases follow links in an image's own /dev")
 				}
 				k := newCanary(t)
-				c := NewContainer(t, WritableRoot, BindMount("/etc/hostname", "/etc/target"), BindMount("/tmp", "/newdir/sub"),
+				c := NewContainer(t, WritableRoot, BindMount("/etc/hostname", "/etc/target"), BindMount(Dir(t), "/newdir/sub"),
 					func(s *specs.Spec) {
 						s.Process.Cwd = "/workdir/sub"
 						s.Process.Terminal = terminal
