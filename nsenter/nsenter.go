@@ -150,13 +150,9 @@ func mapIDs(r *Request, st *stage, pid int) error {
 	return os.NewSyscallError("write", err)
 }
 
-// abandon ends what was started, and passes err on.
+// abandon ends what was started, and passes err on. The entrant is not killed before it has said whom it forked, or
+// nobody would reap that one: it ends by itself, with the pipe that it may wait at.
 func abandon(st *stage, pid, child int, err error) error {
-	_ = unix.Kill(child, unix.SIGKILL)
-	if pid != child {
-		_ = unix.Kill(pid, unix.SIGKILL)
-	}
-	// Whom the entrant has forked may still have to be learnt. It ends too, by what it waits for.
 	if st.syncWrite >= 0 {
 		unix.Close(st.syncWrite)
 		st.syncWrite = -1
@@ -168,9 +164,10 @@ func abandon(st *stage, pid, child int, err error) error {
 		}
 		if m.step == stepPid {
 			pid = int(m.value)
-			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
+	_ = unix.Kill(pid, unix.SIGKILL)
+	_ = unix.Kill(child, unix.SIGKILL)
 	if pid != child {
 		_, _ = wait(pid)
 	}

@@ -83,7 +83,7 @@ func parseHome(r io.Reader, uid uint32) string {
 		if len(fields) < 6 {
 			continue
 		}
-		if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil && uint32(n) == uid && strings.HasPrefix(fields[5], "/") {
+		if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil && uint32(n) == uid && strings.HasPrefix(fields[5], "/") && !strings.ContainsRune(fields[5], 0) {
 			return fields[5]
 		}
 	}
