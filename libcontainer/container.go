@@ -50,7 +50,7 @@ func List(root string) ([]*Container, []error) {
 	var errs []error
 	for _, id := range ids {
 		c, err := Load(root, id)
-		if errors.Is(err, ErrNotExist) {
+		if errors.Is(err, ErrNotExist) && !left(root, id) {
 			continue // it comes or goes right now
 		}
 		if err != nil {
@@ -60,6 +60,21 @@ func List(root string) ([]*Container, []error) {
 		all = append(all, c)
 	}
 	return all, errs
+}
+
+// left tells whether there is a directory without a state that nobody works on: what a create that was killed at its
+// beginning leaves.
+func left(root, id string) bool {
+	dir, err := state.Open(root, id)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	if dir.Locked() {
+		return false
+	}
+	_, err = dir.Load()
+	return errors.Is(err, state.ErrNoState)
 }
 
 // reload reads the state anew, with the lock held.

@@ -160,3 +160,18 @@ func SetAffinityAll() error {
 	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(all), uintptr(unsafe.Pointer(&all)))
 	return syscallError("sched_setaffinity", errno)
 }
+
+// DefaultSignals takes back what a caller can have set and an execution would keep: SIGHUP and SIGINT ignored, which a
+// Go program leaves so, and blocked signals. sigaction(2), sigprocmask(2).
+func DefaultSignals() error {
+	const sigsetSize = 8
+	var zero [64]byte // a struct sigaction of SIG_DFL without flags, and an empty mask, for every architecture
+	for _, sig := range []uintptr{uintptr(unix.SIGHUP), uintptr(unix.SIGINT)} {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
+		if errno != 0 {
+			return syscallError("rt_sigaction", errno)
+		}
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
+	return syscallError("rt_sigprocmask", errno)
+}

@@ -202,6 +202,9 @@ func (p *initProc) exec() error {
 	if err := sys.CloseOnExecFrom(3 + p.cfg.ListenFDs + p.cfg.PreserveFDs); err != nil {
 		return err
 	}
+	if err := sys.DefaultSignals(); err != nil {
+		return err
+	}
 	if p.cfg.Seccomp != nil {
 		// TSYNC would reach threads of the Go runtime that have still to live until execve ends them. The
 		// workload starts with one thread.

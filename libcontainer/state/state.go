@@ -89,6 +89,16 @@ func Reserve(root, id string) (*Dir, error) {
 		return nil, fmt.Errorf("state root: %w", err)
 	}
 	path := filepath.Join(root, id)
+	for {
+		d, err := makeDir(path)
+		if !errors.Is(err, ErrNotExist) {
+			return d, err
+		}
+		// A delete was faster than our lock: its target is gone, the name is free again.
+	}
+}
+
+func makeDir(path string) (*Dir, error) {
 	if err := os.Mkdir(path, 0o711); errors.Is(err, fs.ErrExist) {
 		return nil, ErrExist
 	} else if err != nil {
@@ -98,17 +108,21 @@ func Reserve(root, id string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The umask of the caller does not decide who may look.
-	if err = os.Chmod(path, 0o711); err == nil {
-		err = d.Lock(0)
+	if err := d.Lock(reserveTimeout); err != nil {
+		d.Close()
+		return nil, err
 	}
-	if err != nil {
-		_ = os.Remove(path)
+	// The umask of the caller does not decide who may look.
+	if err := d.f.Chmod(0o711); err != nil {
+		_ = d.Remove()
 		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
+
+// reserveTimeout is how long a command may hold the lock of a directory that was made just now.
+const reserveTimeout = 10 * time.Second
 
 // Open opens the directory of the container id.
 func Open(root, id string) (*Dir, error) {
