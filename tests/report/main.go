@@ -100,14 +100,10 @@ func (r *report) fail(e *event, key string) {
 // reason is what a test said when it was left out, without the place in the source.
 func reason(output []string) string {
 	for _, line := range slices.Backward(output) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "---") || strings.HasPrefix(line, "===") {
-			continue
+		if _, text, ok := strings.Cut(line, "_test.go:"); ok {
+			_, text, _ = strings.Cut(text, ": ")
+			return strings.TrimSpace(text)
 		}
-		if _, text, ok := strings.Cut(line, ": "); ok {
-			return text
-		}
-		return line
 	}
 	return "no reason given"
 }
