@@ -35,7 +35,7 @@ test: tare ## run all tests that need no more than Go (and root for most: the re
 test-vm: tare ## run the integration tests on a pure cgroup v2 guest in QEMU
 	$(GO) build -o tests/vm/vm ./tests/vm
 	./tests/vm/vm -guest small -bin ./tare -timeout 50m -test-timeout 25m \
-	  -tests ./cgroups/...,./nsenter/...,./libcontainer/...,./tests/integration
+	  -tests ./cgroups/...,./nsenter/...,./libcontainer/...,./tests/integration,./tests/attack
 
 bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
 	$(GO) run ./tests/bench -tare ./tare -json bench.json

@@ -164,7 +164,7 @@ func TestStart_MapIDsFails(t *testing.T) {
 				Exe: self(t), Args: []string{childArg0, "exit"}, New: unix.CLONE_NEWUSER, Join: join,
 				MapIDs: func(pid int) error { asked = pid; return mine },
 			})
-			if pid != 0 || err != mine { //nolint:errorlint // exactly that one
+			if pid != 0 || !errors.Is(err, mine) || err.Error() != mine.Error() {
 				t.Errorf("pid %d, error %v, want that of MapIDs", pid, err)
 			}
 			if err := unix.Kill(asked, 0); asked == 0 || err != unix.ESRCH {

@@ -2,6 +2,7 @@ package nsenter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -60,7 +61,7 @@ func helper(args []string) int {
 		},
 	})
 	a.Pid = pid
-	if e, ok := err.(*Error); ok {
+	if e, ok := errors.AsType[*Error](err); ok {
 		a.Errno = int(e.Errno)
 	}
 	if err != nil {

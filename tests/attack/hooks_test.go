@@ -25,7 +25,7 @@ var hookKinds = []struct {
 	before []string
 	fails  string
 }{
-	//nolint:staticcheck // prestart is deprecated, and Docker uses it
+	//lint:ignore SA1019 prestart is deprecated, and Docker uses it
 	{"prestart", func(h *specs.Hooks, hook specs.Hook) { h.Prestart = []specs.Hook{hook} }, false, nil, "create"},
 	{"createRuntime", func(h *specs.Hooks, hook specs.Hook) { h.CreateRuntime = []specs.Hook{hook} }, false, nil, "create"},
 	{"createContainer", func(h *specs.Hooks, hook specs.Hook) { h.CreateContainer = []specs.Hook{hook} }, false, nil, "create"},

@@ -181,15 +181,13 @@ func TestSharedRootFS(t *testing.T) {
 		c := NewContainer(t, WritableRoot, func(s *specs.Spec) {
 			s.Root.Path = shared.RootFS
 			s.Process.Cwd = "/srv/work/dir"
-			for _, mount := range []specs.Mount{
+			s.Mounts = append(s.Mounts, []specs.Mount{
 				{Destination: "/srv/a/b/c", Type: "tmpfs", Source: "tmpfs"},
 				{Destination: "/srv/a/b/d/e", Type: "tmpfs", Source: "tmpfs"},
 				{Destination: "/srv/a/file", Type: "bind", Source: file, Options: []string{"bind"}},
 				{Destination: "/opt/only/" + string(rune('a'+i%26)), Type: "tmpfs", Source: "tmpfs"},
 				{Destination: "/opt", Type: "tmpfs", Source: "tmpfs"},
-			} {
-				s.Mounts = append(s.Mounts, mount)
-			}
+			}...)
 		}, Args("read", "/srv/a/file"))
 		all = append(all, c)
 	}
