@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -105,6 +106,41 @@ func TestStart_OrdinaryUserMayNot(t *testing.T) {
 				t.Error("a child is left")
 			}
 		})
+	}
+}
+
+// TestStart_JoinedByOrdinaryUser: what the user may not join at first is joined with the privileges that the user
+// namespace gives.
+func TestStart_JoinedByOrdinaryUser(t *testing.T) {
+	needRoot(t) // to become that user
+	needUnprivilegedUserNS(t)
+	first := startHelper(t, order{New: unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWUTS, Maps: "0 65534 1"}, asNobody)
+	defer first.end(t)
+	if first.answer.Error != "" {
+		t.Fatalf("Start: %s", first.answer.Error)
+	}
+	var files []*os.File
+	var o order
+	for i, k := range []int{0, 2, 5} { // user, net, uts
+		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", first.answer.Pid, kinds[k].name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		files = append(files, f)
+		o.Join = append([]Join{{Type: kinds[k].flag, FD: helperAnswer + 1 + i}}, o.Join...)
+	}
+	second := startHelper(t, o, func(cmd *exec.Cmd) {
+		asNobody(cmd)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, files...)
+	})
+	defer second.end(t)
+	if second.answer.Error != "" {
+		t.Fatalf("Start: %s", second.answer.Error)
+	}
+	where{"user": "holder", "net": "holder", "uts": "holder"}.check(t, second.answer.Report, first.answer.Report.Namespaces)
+	if r := second.answer.Report; r.UID != 0 || r.GID != 0 || r.UIDMap != "0 65534 1" {
+		t.Errorf("uid %d, gid %d, map %q, want root of 0 65534 1", r.UID, r.GID, r.UIDMap)
 	}
 }
 

@@ -78,6 +78,11 @@ func FsconfigString(fs int, key, value string) error {
 	return fsError(fs, key, retryEINTR(func() error { return unix.FsconfigSetString(fs, key, value) }))
 }
 
+// FsconfigFD sets an option of a filesystem context to an open file. fsconfig(2).
+func FsconfigFD(fs int, key string, fd int) error {
+	return fsError(fs, key, retryEINTR(func() error { return unix.FsconfigSetFd(fs, key, fd) }))
+}
+
 // FsconfigCreate makes the filesystem that the context fs describes.
 func FsconfigCreate(fs int) error {
 	return fsError(fs, "", retryEINTR(func() error { return unix.FsconfigCreate(fs) }))

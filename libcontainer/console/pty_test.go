@@ -94,7 +94,16 @@ func TestOpen_Planted(t *testing.T) {
 func TestOpen_SlaveForMaster(t *testing.T) {
 	sandbox(t, func(t *testing.T, root string) {
 		newPty(t, root)
-		slave, ptmx := filepath.Join(pts(root), "0"), filepath.Join(pts(root), "ptmx")
+		for range 2 {
+			p, err := openIn(t, root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Master.Close()
+			defer p.Slave.Close()
+		}
+		// The one with the minor number of a ptmx.
+		slave, ptmx := filepath.Join(pts(root), "2"), filepath.Join(pts(root), "ptmx")
 		if err := unix.Mount(slave, ptmx, "", unix.MS_BIND, ""); err != nil {
 			t.Fatal(err)
 		}

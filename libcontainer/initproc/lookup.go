@@ -25,7 +25,7 @@ func lookPath(name string, env []string) (string, error) {
 		return name, nil
 	}
 	var denied error
-	for dir := range strings.SplitSeq(variable(env, "PATH"), ":") {
+	for dir := range strings.SplitSeq(searchPath(env), ":") {
 		if dir == "" {
 			dir = "."
 		}
@@ -42,6 +42,16 @@ func lookPath(name string, env []string) (string, error) {
 		return "", fmt.Errorf("exec: %q: %w", name, denied)
 	}
 	return "", fmt.Errorf("exec: %q: %w", name, errNotFound)
+}
+
+// searchPath is PATH, or without one what the C library takes for it. An empty one is the working directory.
+func searchPath(env []string) string {
+	for _, e := range env {
+		if strings.HasPrefix(e, "PATH=") {
+			return variable(env, "PATH")
+		}
+	}
+	return "/bin:/usr/bin"
 }
 
 // executable tells whether the calling user may execute the file.

@@ -49,6 +49,7 @@ func Main(args []string) int {
 // prepare protects the process, and learns what it is to do. The kernel has it non-dumpable already, and dying
 // with its parent; both are said again as some ways of getting here change the ids, which undoes them.
 func (p *initProc) prepare(args []string) error {
+	p.link.FD = -1
 	if len(args) != 2 {
 		return fmt.Errorf("the init stage is started by tare, not by hand")
 	}
@@ -98,6 +99,8 @@ func (p *initProc) closeOnExec() error {
 // report tells whoever listens what went wrong.
 func (p *initProc) report(err error) {
 	switch {
+	case p.link.FD < 0:
+		fmt.Fprintln(os.Stderr, "tare:", err)
 	case p.fifo != nil:
 		kind := byte(proto.SaidFailure)
 		if p.hookFailed {

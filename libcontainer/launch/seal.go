@@ -88,7 +88,7 @@ func overlayExe() (*os.File, error) {
 		return nil, err
 	}
 	dir, name := filepath.Split(path)
-	lower, err := sys.Openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
+	lower, err := sys.Openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
@@ -171,21 +171,32 @@ func scratchLayers() (int, error) {
 	return mount, nil
 }
 
-func mountOverlay(lower, upper int) (int, error) {
+// mountOverlay mounts the layers by descriptor: Linux 6.13. As paths older kernels would take them too, but no layer of
+// a detached mount before 6.15, and they would say so in the kernel's log for each container.
+func mountOverlay(lower, scratch int) (int, error) {
 	fs, err := sys.Fsopen("overlay")
 	if err != nil {
 		return -1, err
 	}
 	defer sys.Close(fs)
-	// Layers as descriptors need Linux 6.13; as paths through /proc they are understood everywhere.
-	options := [][2]string{
-		{"lowerdir", fmt.Sprintf("/proc/self/fd/%d", lower)},
-		{"upperdir", fmt.Sprintf("/proc/self/fd/%d/upper", upper)},
-		{"workdir", fmt.Sprintf("/proc/self/fd/%d/work", upper)},
+	if err := sys.FsconfigFD(fs, "lowerdir+", lower); err != nil {
+		return -1, err
+	}
+	for _, layer := range [][2]string{{"upperdir", "upper"}, {"workdir", "work"}} {
+		dir, err := sys.Openat(scratch, layer[1], unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			return -1, err
+		}
+		err = sys.FsconfigFD(fs, layer[0], dir)
+		sys.Close(dir)
+		if err != nil {
+			return -1, err
+		}
+	}
+	for _, o := range [][2]string{
 		{"metacopy", "on"},
 		{"xino", "off"}, // else the kernel logs a line for each mount
-	}
-	for _, o := range options {
+	} {
 		if err := sys.FsconfigString(fs, o[0], o[1]); err != nil {
 			return -1, err
 		}

@@ -106,6 +106,7 @@ func makeDir(path string) (*Dir, error) {
 	}
 	d, err := open(path)
 	if err != nil {
+		_ = os.Remove(path)
 		return nil, err
 	}
 	if err := d.Lock(reserveTimeout); err != nil {
