@@ -332,7 +332,7 @@ func (c *creation) awaitMounts() error {
 }
 
 func (c *creation) awaitReady() error {
-	c.foreground.arm()
+	c.foreground.arm(c.init.Pidfd, c.console.ours > 0)
 	err := c.init.Go()
 	if err == nil {
 		err = c.init.AwaitReady()
