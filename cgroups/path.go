@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
+
+	"tare/internal/sys"
 )
 
 // containerPath is where in the v2 tree the container's cgroup is: a clean path that begins with a slash.
@@ -14,7 +15,7 @@ func containerPath(cfg Config) (string, error) {
 	if strings.HasPrefix(cfg.Path, "/") {
 		return join("/", cfg)
 	}
-	own, err := os.ReadFile("/proc/self/cgroup")
+	own, err := sys.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return "", fmt.Errorf("find our own cgroup: %w", err)
 	}

@@ -22,14 +22,14 @@ func lendOOMScore(p *specs.Process) (restore func(), err error) {
 		return func() {}, nil
 	}
 	const path = "/proc/self/oom_score_adj"
-	old, err := os.ReadFile(path)
+	old, err := sys.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(path, strconv.AppendInt(nil, int64(*p.OOMScoreAdj), 10), 0); err != nil {
+	if err := sys.WriteFile(path, strconv.AppendInt(nil, int64(*p.OOMScoreAdj), 10)); err != nil {
 		return nil, fmt.Errorf("process.oomScoreAdj (/process/oomScoreAdj): set to %d: %w: lowering it needs CAP_SYS_RESOURCE", *p.OOMScoreAdj, err)
 	}
-	return func() { _ = os.WriteFile(path, bytes.TrimSpace(old), 0) }, nil
+	return func() { _ = sys.WriteFile(path, bytes.TrimSpace(old)) }, nil
 }
 
 // raiseLimits raises the hard limits of the process pid that process.rlimits wants higher, and no others: a

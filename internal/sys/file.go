@@ -72,6 +72,23 @@ func OpenAt(dir *os.File, name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// ReadFile reads a file of the kernel's or of our own. Not so os.ReadFile: it starts the poller of the Go runtime,
+// with descriptors that stay.
+func ReadFile(path string) ([]byte, error) { return ReadFileAt(nil, path) }
+
+// WriteFile writes to a file of the kernel's, in one write.
+func WriteFile(path string, content []byte) error {
+	f, err := OpenAt(nil, path, unix.O_WRONLY|unix.O_NOFOLLOW)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := unix.Write(int(f.Fd()), content); err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
 // ReadFileAt reads the regular file name in dir.
 func ReadFileAt(dir *os.File, name string) ([]byte, error) {
 	f, err := OpenAt(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW)

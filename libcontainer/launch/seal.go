@@ -209,17 +209,17 @@ func mountOverlay(lower, scratch int) (int, error) {
 
 // copyExe copies the binary into a sealed memfd.
 func copyExe() (*os.File, error) {
-	exe, err := os.Open("/proc/self/exe")
+	exe, err := sys.Openat(unix.AT_FDCWD, "/proc/self/exe", unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	defer exe.Close()
+	defer sys.Close(exe)
 	fd, err := sys.MemfdExecutable("tare")
 	if err != nil {
 		return nil, err
 	}
 	defer sys.Close(fd)
-	if err := sys.CopyAll(fd, int(exe.Fd())); err != nil {
+	if err := sys.CopyAll(fd, exe); err != nil {
 		return nil, err
 	}
 	if err := unix.Fchmod(fd, exeMode); err != nil {
