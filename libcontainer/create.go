@@ -161,18 +161,11 @@ func (c *creation) reserve() (err error) {
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
 		Created: time.Now().UTC(), Creating: true,
 	}
-	if err = c.saveIntent(); err != nil {
+	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
 		c.dir.Close()
 	}
 	return err
-}
-
-func (c *creation) saveIntent() error {
-	if err := c.saveState(); err != nil {
-		return err
-	}
-	return c.dir.SaveConfig(c.bundle.Raw)
 }
 
 func (c *creation) saveState() error {
@@ -262,6 +255,9 @@ func (c *creation) settle(config *proto.Config) error {
 	}
 	if err == nil {
 		err = c.saveState()
+	}
+	if err == nil {
+		err = c.dir.SaveConfig(c.bundle.Raw)
 	}
 	if err == nil {
 		c.state.Creating = false
