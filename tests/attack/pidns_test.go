@@ -57,11 +57,17 @@ func TestSharedPIDNamespace(t *testing.T) {
 		guestUser bool // the guests have a user namespace of their own
 	}{
 		"default capabilities": {},
-		"CAP_SYS_ADMIN":        {attacker: []Edit{WithCaps(files...)}, mayRead: true},
-		"CAP_SYS_ADMIN, guests with a user namespace":   {attacker: []Edit{WithCaps(files...)}, mayRead: true, guestUser: true},
-		"CAP_SYS_PTRACE in a user namespace":            {attacker: []Edit{WithUserNamespace(100000, 65536), WithCaps(append(slices.Clone(files), "CAP_SYS_PTRACE")...)}},
+
+		"CAP_SYS_ADMIN": {attacker: []Edit{WithCaps(files...)}, mayRead: true},
+
+		"CAP_SYS_ADMIN, guests with a user namespace": {attacker: []Edit{WithCaps(files...)}, mayRead: true, guestUser: true},
+
+		"CAP_SYS_PTRACE in a user namespace": {attacker: []Edit{WithUserNamespace(100000, 65536), WithCaps(append(slices.Clone(files), "CAP_SYS_PTRACE")...)}},
+
 		"CAP_SYS_PTRACE in a user namespace they share": {attacker: []Edit{WithUserNamespace(100000, 65536), WithCaps(append(slices.Clone(files), "CAP_SYS_PTRACE")...)}, sameUser: true},
+
 		"CAP_SYS_PTRACE": {attacker: []Edit{WithCaps(append(slices.Clone(files), "CAP_SYS_PTRACE")...)}, mayTrace: true},
+
 		"CAP_SYS_PTRACE, guests with a user namespace": {attacker: []Edit{WithCaps(append(slices.Clone(files), "CAP_SYS_PTRACE")...)}, mayTrace: true, guestUser: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,6 +160,7 @@ func TestRewrittenProgram(t *testing.T) {
 	NeedRoot(t)
 	most := []string{
 		"CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_CHOWN", "CAP_SETUID", "CAP_SETGID",
+
 		"CAP_MKNOD", "CAP_SYS_CHROOT",
 	}
 	t.Run("without CAP_SYS_PTRACE", func(t *testing.T) {

@@ -180,7 +180,7 @@ func TestSharedRootFS(t *testing.T) {
 	for i := range n {
 		c := NewContainer(t, WritableRoot, func(s *specs.Spec) {
 			s.Root.Path = shared.RootFS
-			s.Process.Cwd = "/srv/work/dir"
+			s.Process.Cwd = "/srv/made/dir"
 			s.Mounts = append(s.Mounts, []specs.Mount{
 				{Destination: "/srv/a/b/c", Type: "tmpfs", Source: "tmpfs"},
 				{Destination: "/srv/a/b/d/e", Type: "tmpfs", Source: "tmpfs"},
