@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"errors"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
@@ -72,6 +73,9 @@ func sealed(t *testing.T, seal func() (*os.File, error)) *os.File {
 	t.Helper()
 	f, err := seal()
 	if err != nil {
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+			t.Skipf("this kernel has no overlay with detached layers (Linux 6.15), and copies: %v", err)
+		}
 		t.Fatalf("seal: %v", err)
 	}
 	t.Cleanup(func() { f.Close() })
@@ -216,6 +220,9 @@ func TestSealedExe_LeavesNothingOpen(t *testing.T) {
 	for _, v := range variants {
 		before := openFDs(t)
 		f, err := v.seal()
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+			continue // see TestSealed
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
