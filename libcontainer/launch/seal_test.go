@@ -1,10 +1,10 @@
 package launch
 
 import (
-	"errors"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
