@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of the tree for $FUZZTIME. A finding stays in the package's testdata.
+# Runs every fuzz target of the tree for $FUZZTIME, a time or a number of runs (10000x). A finding stays in the package's testdata.
 set -eu
 : "${FUZZTIME:=10s}"
 grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do
