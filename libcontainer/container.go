@@ -70,12 +70,16 @@ func left(root, id string) bool {
 		return false
 	}
 	defer dir.Close()
-	if dir.Locked() {
+	if dir.Locked() || dir.Age() < settleTime {
 		return false
 	}
 	_, err = dir.Load()
 	return errors.Is(err, state.ErrNoState)
 }
+
+// settleTime is the age from which a directory without a state is no beginning of a create any more: it is made
+// before it is locked.
+const settleTime = time.Minute
 
 // reload reads the state anew, with the lock held.
 func (c *Container) reload() error {

@@ -258,6 +258,15 @@ func (d *Dir) MakeNotifyDir() error { return os.Mkdir(d.NotifyDir(), 0o755) }
 // NotifyDir is the path of the directory that the container finds its sd_notify(3) socket in.
 func (d *Dir) NotifyDir() string { return filepath.Join(d.Path(), notifyName) }
 
+// Age is how long ago a name was last made or removed in the directory.
+func (d *Dir) Age() time.Duration {
+	st, err := d.f.Stat()
+	if err != nil {
+		return 0
+	}
+	return time.Since(st.ModTime())
+}
+
 // Owner is the uid of the directory's owner.
 func (d *Dir) Owner() (uint32, error) { return sys.OwnerOf(d.f) }
 
