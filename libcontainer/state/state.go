@@ -113,6 +113,11 @@ func makeDir(path string) (*Dir, error) {
 		d.Close()
 		return nil, err
 	}
+	// Between our mkdir and our open the name may have changed hands: it is whose state is in it.
+	if sys.ExistsAt(d.f, stateName) {
+		d.Close()
+		return nil, ErrExist
+	}
 	// The umask of the caller does not decide who may look.
 	if err := d.f.Chmod(0o711); err != nil {
 		_ = d.Remove()
