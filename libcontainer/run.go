@@ -38,10 +38,15 @@ func Run(o RunOptions) (int, error) {
 	if errors.Is(err, errDeleted) {
 		return code, nil
 	}
-	if deleteErr := ct.delete(DeleteOptions{Force: true, Warn: c.warn}); deleteErr != nil {
-		err = errors.Join(err, deleteErr)
+	return code, also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn}))
+}
+
+// also puts a second error behind a first one, in one line.
+func also(err, second error) error {
+	if err == nil || second == nil {
+		return errors.Join(err, second)
 	}
-	return code, err
+	return fmt.Errorf("%w; and %w", err, second)
 }
 
 // attend does what is left once the workload runs, and waits for its end in the foreground.
@@ -79,7 +84,7 @@ func (ct *Container) attend(c *creation) (int, error) {
 	if lockErr := ct.dir.Lock(lockTimeout); errors.Is(lockErr, ErrNotExist) {
 		return code, errDeleted
 	} else if lockErr != nil {
-		err = errors.Join(err, lockErr)
+		err = also(err, lockErr)
 	}
 	return code, err
 }

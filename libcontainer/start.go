@@ -102,10 +102,10 @@ func (c *Container) releaseInit(init int) error {
 		return err
 	}
 	switch {
-	case said == "":
-		return ErrStopped
 	case said == "0":
 		return nil
+	case len(said) < 2: // it died
+		return ErrStopped
 	}
 	err = startError(errors.New(said[2:]))
 	if said[1] == proto.SaidHookFailure {

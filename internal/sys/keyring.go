@@ -16,9 +16,3 @@ func JoinSessionKeyring(name string) (int, error) {
 func SetKeyringPerm(id int, perm uint32) error {
 	return os.NewSyscallError("keyctl KEYCTL_SETPERM", unix.KeyctlSetperm(id, perm))
 }
-
-// KeyringPerm reads the permissions of a key or keyring from its description. keyctl_describe(3).
-func KeyringPerm(id int) (string, error) {
-	d, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, id)
-	return d, os.NewSyscallError("keyctl KEYCTL_DESCRIBE", err)
-}

@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"tare/internal/sys"
 )
 
 // joinerArg0 has the test binary join a keyring and tell what it sees: a session keyring is a process's own.
@@ -52,7 +50,7 @@ func joiner(id string) error {
 	if err != nil {
 		return err
 	}
-	description, err := sys.KeyringPerm(after)
+	description, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, after)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ const killTimeout = 10_000
 var errInitGone = errors.New("the init stage died without a word")
 
 // Start starts the init stage: from here on it exists, and dies with the calling thread.
-// Preconditions: the goroutine is locked to the main thread.
+// Preconditions: the goroutine is locked to its thread.
 func Start(o Options) (*Init, error) {
 	// What is forked from here on must not be traced by those it meets in a joined PID namespace. An ordinary
 	// user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.

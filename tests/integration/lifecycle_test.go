@@ -20,7 +20,15 @@ func TestLifecycle(t *testing.T) {
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"), func(s *specs.Spec) { s.Annotations = map[string]string{"org.example.key": "a value"} })
 	before := time.Now().Add(-time.Second)
-	pid := c.Create()
+	out, err := os.Create(c.Dir + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
+	cmd.Stdout = out
+	c.Do(cmd).OK(t)
+	pid := c.PidFile(c.Dir + "/pid")
 
 	s := c.State()
 	if s.Status != specs.StateCreated || s.Pid != pid || s.ID != c.ID || s.Bundle != c.Dir {
@@ -36,6 +44,8 @@ func TestLifecycle(t *testing.T) {
 	if s := c.State(); s.Pid != pid {
 		t.Errorf("pid changed from %d to %d", pid, s.Pid)
 	}
+	// Until it has a handler the first process of a PID namespace gets no signal.
+	Eventually(t, "the workload", func() bool { data, _ := os.ReadFile(out.Name()); return string(data) == "ready\n" })
 	c.Tare("kill", c.ID, "USR1").OK(t)
 	if status := c.Wait(pid); status.ExitStatus() != 64+int(unix.SIGUSR1) {
 		t.Errorf("wait status %x: the signal did not come", status)
