@@ -105,6 +105,9 @@ func makeDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	d, err := open(path)
+	if errors.Is(err, ErrNotExist) {
+		return nil, err // deleted already: what has the name now is not ours to remove
+	}
 	if err != nil {
 		_ = os.Remove(path)
 		return nil, err
