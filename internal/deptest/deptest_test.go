@@ -14,7 +14,7 @@ import (
 // layer gives each package of the program its layer. A package imports packages of lower layers, and its own
 // sub-packages; never sideways. docs/architecture.md says what lives where.
 var layers = map[string]int{
-	"internal/logx": 0, "internal/step": 0, "internal/sys": 0, "internal/wire": 0,
+	"internal/document": 0, "internal/logx": 0, "internal/step": 0, "internal/sys": 0, "internal/wire": 0,
 	"internal/procfs": 1, "internal/fsroot": 1,
 	"cgroups": 2, "cgroups/devbpf": 2, "cgroups/v2": 2,
 	"libcontainer/console": 2, "libcontainer/creds": 2, "libcontainer/hooks": 2, "libcontainer/keyring": 2, "libcontainer/mountopt": 2,

@@ -1,13 +1,13 @@
 package hooks
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"syscall"
 	"time"
 
+	"tare/internal/document"
 	"tare/internal/sys"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -32,10 +32,7 @@ func (s *Set) Run(state *specs.State) error {
 	if len(s.Hooks) == 0 {
 		return nil
 	}
-	input, err := json.Marshal(state)
-	if err != nil {
-		return err
-	}
+	input := document.Encode(state)
 	for i := range s.Hooks {
 		if err := s.run(i, input); err != nil {
 			return err
@@ -47,10 +44,7 @@ func (s *Set) Run(state *specs.State) error {
 // RunAll runs all hooks of the set even where some fail, and returns what failed: so the spec wants it of
 // poststop.
 func (s *Set) RunAll(state *specs.State) (failed []error) {
-	input, err := json.Marshal(state)
-	if err != nil {
-		return []error{err}
-	}
+	input := document.Encode(state)
 	for i := range s.Hooks {
 		if err := s.run(i, input); err != nil {
 			failed = append(failed, err)

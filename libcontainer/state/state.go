@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"tare/cgroups"
+	"tare/internal/document"
 	"tare/internal/sys"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -196,20 +196,12 @@ func (d *Dir) Locked() bool {
 
 // Save writes s. Readers see the state of before or s, never half of it.
 func (d *Dir) Save(s *State) error {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return sys.ReplaceFileAt(d.f, stateName, b, 0o600)
+	return sys.ReplaceFileAt(d.f, stateName, document.Encode(s), 0o600)
 }
 
 // Stage writes s for Commit, which makes it the state by a rename: what is known early need not be written late.
 func (d *Dir) Stage(s *State) error {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return sys.WriteFileAt(d.f, stagedName, b, 0o600)
+	return sys.WriteFileAt(d.f, stagedName, document.Encode(s), 0o600)
 }
 
 // Commit makes what was staged last the state.
@@ -225,7 +217,7 @@ func (d *Dir) Load() (*State, error) {
 		return nil, err
 	}
 	var s State
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := document.Decode(b, &s); err != nil {
 		return nil, &os.PathError{Op: "decode", Path: filepath.Join(d.Path(), stateName), Err: err}
 	}
 	return &s, nil
