@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"syscall"
 	_ "unsafe" // for go:linkname
 )
 
@@ -21,3 +22,6 @@ func afterFork()
 //
 //go:linkname afterForkInChild syscall.runtime_AfterForkInChild
 func afterForkInChild()
+
+// rawVforkSyscall makes a system call with CLONE_VM and CLONE_VFORK: both parent and child return from it. See vfork.s.
+func rawVforkSyscall(trap, a1, a2, a3 uintptr) (r1 uintptr, errno syscall.Errno)

@@ -23,6 +23,7 @@ type stage struct {
 
 	newUser, joinUser bool
 	twice             bool // an entrant joins, and forks init
+	borrow            bool // the child borrows the parent's memory, as vfork(2) does
 
 	report, reportRead int // pipe: messages to the parent
 	sync, syncWrite    int // pipe: the parent has written the id maps; -1 without a new user namespace
@@ -45,7 +46,8 @@ type capData struct {
 	data [2]unix.CapUserData
 }
 
-// fork forks the raw stage. In the parent it returns as a clone does; the caller calls afterFork.
+// fork forks the raw stage. In the parent it returns as a clone does; the caller calls afterFork. A child that borrows
+// the parent's memory works below this frame of the parent's stack, and so must never return from it.
 //
 //go:noinline
 //go:norace
@@ -55,8 +57,15 @@ func fork(st *stage) (pid uintptr, errno syscall.Errno) {
 	if !st.twice {
 		st.args.flags |= uint64(st.new)
 	}
+	if st.borrow {
+		st.args.flags |= unix.CLONE_VM | unix.CLONE_VFORK
+	}
 	beforeFork()
-	pid, _, errno = syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&st.args)), sizeofCloneArgs, 0)
+	if st.borrow {
+		pid, errno = rawVforkSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&st.args)), sizeofCloneArgs, 0)
+	} else {
+		pid, _, errno = syscall.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&st.args)), sizeofCloneArgs, 0)
+	}
 	if errno != 0 || pid != 0 {
 		return pid, errno
 	}

@@ -1,1 +1,0 @@
-// This file has no code. Its presence lets fork.go declare functions without a body.
