@@ -29,6 +29,7 @@ type creation struct {
 	// foreground is this process's part in a run that is waited for; nil otherwise.
 	foreground *foreground
 
+	exe     *launch.Exe
 	bundle  *bundle.Bundle
 	dir     *state.Dir
 	state   *state.State
@@ -44,6 +45,7 @@ type creation struct {
 // createSteps is the runtime's side of a birth. What can be refused is refused before anything is made.
 var createSteps = []step.Step[*creation]{
 	{Name: "descriptors", Run: (*creation).checkDescriptors}, // before anything is opened that could take their place
+	{Name: "seal", Run: (*creation).seal, Undo: (*creation).closeExe},
 	{Name: "bundle", Run: (*creation).loadBundle},
 	{Name: "sealed runtime", Run: (*creation).reseal}, // starts again from main: before anything is made
 	{Name: "terminal", Run: (*creation).checkTerminal},
@@ -73,6 +75,7 @@ func Create(o CreateOptions) (*Container, error) {
 		return nil, err
 	}
 	c.init.Close()
+	c.exe.Close()
 	return &Container{root: o.Root, dir: c.dir, state: c.state}, nil
 }
 
@@ -99,6 +102,16 @@ func (c *creation) checkDescriptors() error {
 	return nil
 }
 
+func (c *creation) seal() error {
+	c.exe = launch.Seal()
+	return nil
+}
+
+func (c *creation) closeExe() error {
+	c.exe.Close()
+	return nil
+}
+
 func (c *creation) loadBundle() (err error) {
 	if err := state.CheckID(c.o.ID); err != nil {
 		return err
@@ -113,7 +126,7 @@ func (c *creation) loadBundle() (err error) {
 }
 
 func (c *creation) reseal() error {
-	if err := launch.Reseal(c.bundle.Spec); err != nil {
+	if err := c.exe.Reseal(c.bundle.Spec); err != nil {
 		return err
 	}
 	return sys.CloseOnExecFrom(3) // no hook gets what the caller leaked; the init stage gets what it is to have by number
@@ -238,7 +251,7 @@ func (c *creation) startInit() (err error) {
 	}
 	config := c.config()
 	c.init, err = launch.Start(launch.Options{
-		Spec: c.bundle.Spec, Config: config, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), Warn: c.warn,
+		Spec: c.bundle.Spec, Config: config, Exe: c.exe, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), Warn: c.warn,
 	})
 	restore()
 	if err != nil {

@@ -29,6 +29,7 @@ func Run(o RunOptions) (int, error) {
 		return 0, err
 	}
 	c.init.Close()
+	c.exe.Close()
 	ct := &Container{root: o.Root, dir: c.dir, state: c.state}
 	defer ct.Close()
 	code, err := ct.attend(c)

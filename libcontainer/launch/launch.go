@@ -26,6 +26,7 @@ type Options struct {
 	// Sources and the numbers of the descriptors below.
 	Config *proto.Config
 
+	Exe     *Exe     // what the init stage executes. Borrowed
 	Cgroup  *os.File // cgroup v2 directory to be born in; nil: stay in the caller's
 	Fifo    *os.File // exec.fifo, or nil
 	Console *os.File // socket for the terminal's master, or nil
@@ -64,11 +65,10 @@ func Start(o Options) (*Init, error) {
 		return nil, err
 	}
 	defer ns.close()
-	exe, err := sealedExe()
+	exe, err := o.Exe.await()
 	if err != nil {
 		return nil, err
 	}
-	defer exe.Close()
 	proc, err := procfs.Open()
 	if err != nil {
 		return nil, err

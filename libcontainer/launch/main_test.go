@@ -96,7 +96,7 @@ func reseal() int {
 	if os.Args[1] == "join" {
 		spec.Linux.Namespaces[0].Path = "/proc/1/ns/pid"
 	}
-	if err := Reseal(spec); err != nil {
+	if err := Seal().Reseal(spec); err != nil {
 		fmt.Println(err)
 		return 1
 	}

@@ -13,6 +13,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Exe is a sealed view of the running binary in the making.
+type Exe struct {
+	done chan struct{}
+	file *os.File
+	err  error
+}
+
+// Seal begins to make the view, beside what its caller does next: it needs nothing but the binary, and half a
+// millisecond of system calls.
+func Seal() *Exe {
+	e := &Exe{done: make(chan struct{})}
+	go func() {
+		e.file, e.err = sealedExe()
+		close(e.done)
+	}()
+	return e
+}
+
+func (e *Exe) await() (*os.File, error) {
+	<-e.done
+	return e.file, e.err
+}
+
+// Close gives up the view. It is kept until the workload was executed: whoever lets go of it last takes the overlay
+// down, and waits for RCU (kern_unmount in the kernel), which the container's first process need not.
+func (e *Exe) Close() {
+	if f, err := e.await(); err == nil {
+		f.Close()
+	}
+}
+
 // sealedExe gives an O_PATH descriptor of the running binary for the init stage to execute: a view of its
 // own, which nobody can write through (CVE-2019-5736) and nobody may read, so that the kernel keeps the init
 // stage non-dumpable from its first instruction (would_dump in fs/exec.c). The caller closes it.
@@ -55,11 +86,11 @@ func resealed() bool {
 // namespace of its own would find the host's binary behind its /proc/PID/exe. It returns at once where that is
 // no concern, and does not return where it is.
 // Preconditions: nothing was made yet, as the program starts again from its beginning.
-func Reseal(spec *specs.Spec) error {
+func (e *Exe) Reseal(spec *specs.Spec) error {
 	if !joinsPIDNamespace(spec) || resealed() {
 		return nil
 	}
-	exe, err := sealedExe()
+	exe, err := e.await()
 	if err != nil {
 		return err
 	}
