@@ -21,8 +21,20 @@ func init() {
 func isInit() bool { return len(os.Args) > 0 && os.Args[0] == launch.Arg0 }
 
 func main() {
+	growStack(false)
 	if isInit() {
 		os.Exit(initproc.Main(os.Args))
 	}
 	os.Exit(cli.Main(os.Args))
+}
+
+// growStack has the main goroutine's stack grow at once to what it will need, while there is next to nothing to copy,
+// instead of five times on the way: 0.1 ms in each process. Its frame is what counts; the array is never touched.
+//
+//go:noinline
+func growStack(touch bool) {
+	if touch {
+		var frame [20 << 10]byte
+		println(&frame)
+	}
 }

@@ -36,6 +36,9 @@ func SetKeepCaps(on bool) error {
 	return prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, bit(on), 0)
 }
 
+// ResetTimerSlack gives the thread the timer slack that it was forked with. prctl(2).
+func ResetTimerSlack() error { return prctl("PR_SET_TIMERSLACK", unix.PR_SET_TIMERSLACK, 0, 0) }
+
 // SetName names the thread, for ps(1). At most 15 bytes count. prctl(2).
 func SetName(name string) error {
 	p, err := unix.BytePtrFromString(name)

@@ -67,6 +67,9 @@ func (p *initProc) prepare(args []string) error {
 	if err := sys.SetName("tare:[init]"); err != nil {
 		return err
 	}
+	if err := sys.ResetTimerSlack(); err != nil { // nsenter.TimerSlack was for the runtime's own threads
+		return err
+	}
 	sys.RestoreNofile()
 	p.umask = sys.Umask(0) // modes are exact
 	if p.cfg, err = p.link.ReceiveConfig(); err != nil {
