@@ -103,6 +103,7 @@ func (c *creation) checkDescriptors() error {
 }
 
 func (c *creation) seal() error {
+	procfs.CalmMonitor()
 	c.exe = launch.Seal()
 	return nil
 }
