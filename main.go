@@ -3,28 +3,23 @@ package main
 
 import (
 	"os"
-	"runtime"
 
 	"tare/internal/cli"
 	"tare/libcontainer/initproc"
 	"tare/libcontainer/launch"
 )
 
-// The init stage stays on the main thread, the one that becomes the workload. To lock it costs a thread, so nobody
-// else does it this early.
+// The init stage needs the main thread, the one that becomes the workload. The Go runtime keeps the main goroutine on
+// it as long as packages are initialized, while runtime.LockOSThread costs a thread.
 func init() {
-	if isInit() {
-		runtime.LockOSThread()
+	if len(os.Args) > 0 && os.Args[0] == launch.Arg0 {
+		growStack(false)
+		os.Exit(initproc.Main(os.Args))
 	}
 }
 
-func isInit() bool { return len(os.Args) > 0 && os.Args[0] == launch.Arg0 }
-
 func main() {
 	growStack(false)
-	if isInit() {
-		os.Exit(initproc.Main(os.Args))
-	}
 	os.Exit(cli.Main(os.Args))
 }
 

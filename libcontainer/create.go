@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -66,10 +65,9 @@ var createSteps = []step.Step[*creation]{
 	{Name: "pid file", Run: (*creation).writePidFile}, // last: its presence says that all is done
 }
 
-// Create makes a container up to the start of its workload. The goroutine stays locked to its thread: the unfinished
-// container dies with that.
+// Create makes a container up to the start of its workload. The unfinished container dies with the calling process: see
+// nsenter.Start.
 func Create(o CreateOptions) (*Container, error) {
-	runtime.LockOSThread()
 	c := &creation{o: &o}
 	if err := step.Run(c, createSteps); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
-	"runtime"
 
 	"tare/internal/step"
 	"tare/internal/sys"
@@ -14,7 +13,6 @@ import (
 // container and returns the workload's exit code, 128+N after signal N; detached it returns 0 when the workload
 // runs. It is one process and one handshake where create and start are two.
 func Run(o RunOptions) (int, error) {
-	runtime.LockOSThread()
 	c := &creation{o: &o.CreateOptions, run: true}
 	if !o.Detach {
 		c.foreground = &foreground{armed: make(chan struct{})}

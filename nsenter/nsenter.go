@@ -55,8 +55,9 @@ func (e *Error) Unwrap() error { return e.Errno }
 // Start starts the process and returns its pid as the caller sees it once it executes r.Exe. The process is a
 // child of the caller: when it is not needed any more, the caller waits for it.
 //
-// The calling goroutine must be locked to its thread, and the thread must live as long as the child is not
-// handed over: the child asks for SIGKILL at the death of that thread (PR_SET_PDEATHSIG in prctl(2)).
+// The child asks for SIGKILL at the death of the thread that forked it (PR_SET_PDEATHSIG in prctl(2)). The Go runtime ends
+// a thread only with a goroutine that was locked to it: the caller is no such goroutine, or lives as long as the child is
+// not handed over.
 func Start(r *Request) (pid int, err error) {
 	st, err := newStage(r)
 	if err != nil {

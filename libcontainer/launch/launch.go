@@ -50,8 +50,7 @@ const killTimeout = 10_000
 // errInitGone is what the end of the socket means before its time.
 var errInitGone = errors.New("the init stage died without a word")
 
-// Start starts the init stage: from here on it exists, and dies with the calling thread.
-// Preconditions: the goroutine is locked to its thread.
+// Start starts the init stage: from here on it exists, and dies with the calling process (see nsenter.Start).
 func Start(o Options) (*Init, error) {
 	// What is forked from here on must not be traced by those it meets in a joined PID namespace. An ordinary
 	// user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.
