@@ -19,7 +19,8 @@ type cgroupfs struct {
 	cg    *v2.Cgroup
 	plan  *plan // what Create is to do; nil after Load
 
-	absent bool // there is no cgroup: see Manager
+	absent         bool // there is no cgroup: see Manager
+	ownDevicesOnly bool // as in Config
 }
 
 // plan is what Create is to do.
@@ -49,7 +50,7 @@ func newCgroupfs(cfg Config, settings []v2.Setting, program []sys.BPFInsn) (*cgr
 		return nil, err
 	}
 	return &cgroupfs{
-		mount: mount, cg: v2.At(mount + path),
+		mount: mount, cg: v2.At(mount + path), ownDevicesOnly: cfg.OwnDevicesOnly,
 		plan: &plan{tree: tree, path: path, settings: settings, program: program, cfg: cfg},
 	}, nil
 }
@@ -192,7 +193,7 @@ func (m *cgroupfs) State() State {
 	if m.absent {
 		return State{Driver: DriverNone}
 	}
-	return State{Driver: DriverCgroupfs, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir}
+	return State{Driver: DriverCgroupfs, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir, OwnDevicesOnly: m.ownDevicesOnly}
 }
 
 func (m *cgroupfs) Close() error {

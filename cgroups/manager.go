@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"tare/cgroups/devbpf"
+	"tare/cgroups/stats"
 	"tare/cgroups/v2"
 )
 
@@ -19,13 +20,15 @@ type Config struct {
 	Path     string // linux.cgroupsPath; "" is the id
 	Systemd  bool   // systemd is to make the cgroup
 	Rootless bool   // we are not the host's root: do without a cgroup if none is asked for, and without device rules
+
+	OwnDevicesOnly bool // without the default device rules: nothing but linux.resources.devices is allowed
 }
 
 // Manager is a container's cgroup.
 //
 // A rootless container whose config.json asks for no limit and no path may be left without one of its own: it then stays in
 // its creator's, and Dir is nil, AddProcess, Kill, WaitEmpty, Thaw and Remove do nothing, Populated and Frozen are false,
-// OOMKills is 0, and Freeze and Pids fail with ErrNoCgroup. Whoever kills has to know the init process.
+// OOMKills is 0, and Freeze, Pids, Update and Stats fail with ErrNoCgroup. Whoever kills has to know the init process.
 type Manager interface {
 	// Create makes the cgroup, writes the limits and attaches the device program. All of it holds when it returns, before a
 	// process is in it; on failure nothing of it is left.
@@ -53,12 +56,27 @@ type Manager interface {
 	// Remove removes the cgroup and those that the container made in it, waiting until they are empty. It kills nobody,
 	// and leaves the cgroups above alone. A cgroup that is gone is no error.
 	Remove(timeout time.Duration) error
+	// Update changes the limits that res has and leaves the others as they are; the device rules too, if res.Devices is not
+	// nil. All of it holds when it returns, or, on failure, nothing of it.
+	Update(res *specs.LinuxResources) error
+	// Stats tells what was used. What the host has no controller for is zero. The error wraps fs.ErrNotExist if the cgroup
+	// is gone.
+	Stats() (*stats.Stats, error)
+	// WatchOOM tells of processes killed for want of memory; it fails with ErrNoMemory where nothing counts them.
+	WatchOOM() (OOMWatch, error)
 	// OOMKills counts the processes killed for want of memory, 0 without the memory controller.
 	OOMKills() (uint64, error)
 	// State is what Load needs to have the Manager again. It is known before Create, so that it can be on disk before it;
 	// a rootless container's may change with Create.
 	State() State
 	// Close gives back descriptors. The Manager stays usable.
+	Close() error
+}
+
+// OOMWatch wakes whoever polls it when the count of OOM kills may have changed, or the cgroup is gone.
+type OOMWatch interface {
+	FD() int                // to poll(2) for POLLIN; it belongs to the OOMWatch
+	Kills() (uint64, error) // the count now, or fs.ErrNotExist if the cgroup is gone; FD is quiet until the next change
 	Close() error
 }
 
@@ -73,6 +91,8 @@ type State struct {
 	Driver string `json:"driver"`
 	Mount  string `json:"mount,omitempty"` // where the v2 tree is mounted
 	Path   string `json:"path,omitempty"`  // the cgroup's directory, absolute, below Mount
+
+	OwnDevicesOnly bool `json:"ownDevicesOnly,omitempty"` // as in Config, for Update
 }
 
 // New says which cgroup the container gets, and checks that all its limits can be held there. It changes nothing.
@@ -88,7 +108,7 @@ func New(cfg Config, res *specs.LinuxResources) (Manager, error) {
 	if res != nil {
 		rules = res.Devices
 	}
-	program, err := devbpf.Program(rules, true)
+	program, err := devbpf.Program(rules, !cfg.OwnDevicesOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +137,7 @@ func Load(s State) (Manager, error) {
 		if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
 			return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
 		}
-		return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path)}, nil
+		return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly}, nil
 	}
 	return nil, fmt.Errorf("state: unknown cgroup driver %q", s.Driver)
 }

@@ -71,7 +71,7 @@ func TestLifecycle(t *testing.T) {
 	m, err := New(Config{ID: "web", Path: root + "/../" + root + "/web"}, res)
 	must(t, err)
 	before := m.State()
-	if want := (State{DriverCgroupfs, mount, mount + root + "/web"}); before != want {
+	if want := (State{Driver: DriverCgroupfs, Mount: mount, Path: mount + root + "/web"}); before != want {
 		t.Errorf("state %+v, want %+v", before, want)
 	}
 	if _, err := os.Stat(before.Path); err == nil {

@@ -145,7 +145,10 @@ func (c *creation) checkOutputs() error {
 }
 
 func (c *creation) planCgroup() (err error) {
-	config := cgroups.Config{ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless)}
+	config := cgroups.Config{
+		ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless),
+		OwnDevicesOnly: c.bundle.Spec.Annotations[bundle.AnnotationDefaultDevices] == "false",
+	}
 	var resources *specs.LinuxResources
 	if l := c.bundle.Spec.Linux; l != nil {
 		config.Path, resources = l.CgroupsPath, l.Resources

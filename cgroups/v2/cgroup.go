@@ -96,22 +96,6 @@ func (c *Cgroup) AddProcess(pid int) error {
 	return err
 }
 
-// OOMKills counts the processes of the cgroup and those below that the kernel killed for want of memory. Without the memory
-// controller there are none.
-func (c *Cgroup) OOMKills() (uint64, error) {
-	if _, err := c.File(); err != nil {
-		return 0, err
-	}
-	b, err := sys.CgroupReadSmall(c.fd(), "memory.events")
-	if errors.Is(err, unix.ENOENT) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count the OOM kills of cgroup %s: %w", c.Dir, err)
-	}
-	return flatValue(b, "oom_kill"), nil
-}
-
 // gone says that the cgroup has been removed: ENOENT for a path and for a file below an open directory, ENODEV for a file
 // that was open.
 func gone(err error) bool {

@@ -37,14 +37,13 @@ func cpu(out []Setting, c *specs.LinuxCPU) ([]Setting, error) {
 	return out, nil
 }
 
-// cpuWeight translates shares and idle. A cgroup that is idle has no weight to write: so the weight comes first when it
-// becomes idle, and last when it ceases to be.
+// cpuWeight translates shares and idle. A cgroup that is idle has no weight: it cannot be written, and the kernel forgets the
+// one that was (sched_group_set_idle). So beside idle 1 it is not written, and beside idle 0 it comes second.
 func cpuWeight(out []Setting, c *specs.LinuxCPU) []Setting {
-	var idle []Setting
 	if c.Idle != nil {
-		idle = []Setting{{File: "cpu.idle", Value: strconv.FormatInt(*c.Idle, 10), Pointer: cpuPointer + "idle"}}
-		if *c.Idle == 0 {
-			out, idle = append(out, idle...), nil
+		out = append(out, Setting{File: "cpu.idle", Value: strconv.FormatInt(*c.Idle, 10), Pointer: cpuPointer + "idle"})
+		if *c.Idle == 1 {
+			return out
 		}
 	}
 	if c.Shares != nil && *c.Shares != 0 {
@@ -52,7 +51,7 @@ func cpuWeight(out []Setting, c *specs.LinuxCPU) []Setting {
 			File: "cpu.weight", Value: strconv.FormatUint(weightOfShares(*c.Shares), 10), Pointer: cpuPointer + "shares",
 		})
 	}
-	return append(out, idle...)
+	return out
 }
 
 // weightOfShares maps v1's cpu.shares (2 to 262144, 1024 by default) to v2's cpu.weight (1 to 10000, 100 by default) by the
@@ -68,7 +67,8 @@ func weightOfShares(shares uint64) uint64 {
 	return uint64(math.Ceil(math.Pow(10, (l*l+125*l)/612-7.0/34)))
 }
 
-// cpuMax translates quota, period and burst. The burst comes second, as it may not exceed the quota that holds.
+// cpuMax translates quota, period and burst. The burst comes second; where another quota holds so far, inOrder sees whether
+// it has to come first.
 func cpuMax(out []Setting, c *specs.LinuxCPU) ([]Setting, error) {
 	limited := c.Quota != nil && *c.Quota > 0
 	hasPeriod := c.Period != nil && *c.Period != 0

@@ -5,12 +5,12 @@ import "errors"
 var (
 	// ErrNotSupported is wrapped by the errors of Settings about what cgroup v2 has no file for.
 	ErrNotSupported = errors.New("not supported on cgroup v2")
-	// ErrNotYet is wrapped by the errors of Settings about what v2 could do, but tare does not yet.
-	ErrNotYet = errors.New("not in this build yet")
 	// ErrNotEmpty says that a container's cgroup has processes before the container's.
 	ErrNotEmpty = errors.New("the cgroup has processes in it")
 	// ErrFrozen says that a cgroup, or one above it, is frozen, so that no process would run in it.
 	ErrFrozen = errors.New("the cgroup, or one above it, is frozen")
+	// ErrNoMemory says that no controller counts the container's memory.
+	ErrNoMemory = errors.New("the container's cgroup has no memory controller")
 	// ErrTimeout is wrapped by whatever waited in vain.
 	ErrTimeout = errors.New("timed out")
 )

@@ -1,29 +1,13 @@
 package v2
 
 import (
-	"bytes"
 	"fmt"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"tare/internal/sys"
 )
-
-// flatValue returns the number after a key in a file of "key number" lines, 0 if it is not there.
-func flatValue(file []byte, key string) uint64 {
-	for len(file) > 0 {
-		var line []byte
-		line, file, _ = bytes.Cut(file, []byte{'\n'})
-		name, number, ok := bytes.Cut(line, []byte{' '})
-		if ok && string(name) == key {
-			v, _ := strconv.ParseUint(string(number), 10, 64)
-			return v
-		}
-	}
-	return 0
-}
 
 // watch is the cgroup's cgroup.events, kept open to wait on.
 type watch struct {

@@ -18,6 +18,8 @@ type Setting struct {
 	File    string // such as "memory.max"
 	Value   string
 	Pointer string // JSON pointer of the config.json field that asks for it, such as "/linux/resources/memory/limit"
+	// OrFile and OrValue are written instead where File does not exist, or does not take it for the device.
+	OrFile, OrValue string
 	// IfPresent: the setting only says again what holds where the file does not exist.
 	IfPresent bool
 }
@@ -97,6 +99,10 @@ func fieldError(pointer, format string, a ...any) error {
 // write applies one setting to the cgroup.
 func (c *Cgroup) write(s Setting) error {
 	err := sys.CgroupWrite(c.fd(), s.File, s.Value)
+	if s.OrFile != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP)) {
+		s.File, s.Value = s.OrFile, s.OrValue
+		err = sys.CgroupWrite(c.fd(), s.File, s.Value)
+	}
 	if err == nil || s.IfPresent && errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -132,6 +138,12 @@ func writeHint(s Setting, err error) string {
 			return "this kernel has no such file"
 		}
 		return "the " + s.Controller() + " controller is not enabled for this cgroup, or this kernel has no such file"
+	case errors.Is(err, unix.EINVAL) && s.File == "cpu.weight":
+		return "a cgroup with cpu.idle 1 has no weight"
+	case errors.Is(err, unix.EINVAL) && s.File == "cpu.max":
+		return "the kernel does not take this value, which may not be less than cpu.max.burst either"
+	case errors.Is(err, unix.EOPNOTSUPP) && s.File == "io.weight":
+		return "the device has neither the BFQ scheduler nor io.cost.qos enabled"
 	case errors.Is(err, unix.EINVAL):
 		return "the kernel does not take this value"
 	case errors.Is(err, unix.ERANGE):

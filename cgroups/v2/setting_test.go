@@ -37,7 +37,7 @@ func TestSettings(t *testing.T) {
 		{"no quota", cpuOf(specs.LinuxCPU{Quota: n(-1)}), []string{"cpu.max=max 100000"}},
 		{"period", cpuOf(specs.LinuxCPU{Period: u(10000)}), []string{"cpu.max=max 10000"}},
 		{"burst", cpuOf(specs.LinuxCPU{Quota: n(5000), Burst: u(1000)}), []string{"cpu.max=5000 100000", "cpu.max.burst=1000"}},
-		{"idle after weight", cpuOf(specs.LinuxCPU{Shares: u(2), Idle: n(1)}), []string{"cpu.weight=1", "cpu.idle=1"}},
+		{"idle, which has no weight", cpuOf(specs.LinuxCPU{Shares: u(2), Idle: n(1)}), []string{"cpu.idle=1"}},
 		{"not idle before weight", cpuOf(specs.LinuxCPU{Shares: u(262144), Idle: n(0)}), []string{"cpu.idle=0", "cpu.weight=10000"}},
 		{"cpuset", cpuOf(specs.LinuxCPU{Cpus: "0-3", Mems: "0"}), []string{"cpuset.cpus=0-3", "cpuset.mems=0"}},
 		{"pids", &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: n(7)}}, []string{"pids.max=7"}},
@@ -59,6 +59,17 @@ func TestSettings(t *testing.T) {
 				ThrottleWriteIOPSDevice: []specs.LinuxThrottleDevice{{LinuxBlockIODevice: specs.LinuxBlockIODevice{Major: 8, Minor: 16}}},
 			}},
 			[]string{"io.max=8:0 rbps=600", "io.max=8:16 wiops=max"},
+		},
+		{
+			"io weight", &specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
+				Weight: new(uint16(10)), LeafWeight: new(uint16(0)),
+				WeightDevice: []specs.LinuxWeightDevice{
+					{LinuxBlockIODevice: specs.LinuxBlockIODevice{Major: 8}, Weight: new(uint16(1000))},
+					{LinuxBlockIODevice: specs.LinuxBlockIODevice{Major: 9}, Weight: new(uint16(100))},
+					{LinuxBlockIODevice: specs.LinuxBlockIODevice{Major: 10}},
+				},
+			}},
+			[]string{"io.bfq.weight=10 or io.weight=1", "io.bfq.weight=8:0 1000 or io.weight=8:0 10000", "io.bfq.weight=9:0 100 or io.weight=9:0 910"},
 		},
 		{
 			"unified last and by line",
@@ -85,7 +96,11 @@ func TestSettings(t *testing.T) {
 				if s.IfPresent {
 					mark = "?"
 				}
-				got = append(got, mark+s.File+"="+s.Value)
+				or := ""
+				if s.OrFile != "" {
+					or = " or " + s.OrFile + "=" + s.OrValue
+				}
+				got = append(got, mark+s.File+"="+s.Value+or)
 				if !strings.HasPrefix(s.Pointer, "/linux/resources/") {
 					t.Errorf("%s: pointer %q", s.File, s.Pointer)
 				}
@@ -119,8 +134,9 @@ func TestSettingsRefused(t *testing.T) {
 		{"burst above quota", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: n(1000), Burst: new(uint64(2000))}}, "linux.resources.cpu.burst (/linux/resources/cpu/burst): 2000 is more than the quota, 1000", nil},
 		{"pids", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: n(-5)}}, "linux.resources.pids.limit", nil},
 		{"leafWeight", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}}, "linux.resources.blockIO.leafWeight", ErrNotSupported},
-		{"weight", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(10))}}, "linux.resources.blockIO.weight", ErrNotYet},
-		{"weightDevice", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: make([]specs.LinuxWeightDevice, 1)}}, "linux.resources.blockIO.weightDevice", ErrNotYet},
+		{"weight", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(9))}}, "linux.resources.blockIO.weight (/linux/resources/blockIO/weight): 9 is not between 10 and 1000", nil},
+		{"weightDevice", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{{Weight: new(uint16(1001))}}}}, "linux.resources.blockIO.weightDevice[0].weight", nil},
+		{"leafWeight of a device", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{{LeafWeight: new(uint16(10))}}}}, "linux.resources.blockIO.weightDevice[0].leafWeight", ErrNotSupported},
 		{"classID", specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: new(uint32(1))}}, "linux.resources.network.classID", ErrNotSupported},
 		{"priorities", specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: make([]specs.LinuxInterfacePriority, 1)}}, "linux.resources.network.priorities", ErrNotSupported},
 		{"page size", specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "../2MB"}}}, "linux.resources.hugepageLimits[0].pageSize (/linux/resources/hugepageLimits/0/pageSize): \"../2MB\" is no page size", nil},

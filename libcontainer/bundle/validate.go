@@ -100,8 +100,16 @@ func checkRoot(r *report, spec *specs.Spec) {
 	}
 }
 
+// AnnotationDefaultDevices is an annotation by which a config.json can do without the device rules that every container gets
+// beside its own: "false" leaves those of linux.resources.devices alone.
+const AnnotationDefaultDevices = "tare.default-devices"
+
 func checkAnnotations(r *report, spec *specs.Spec) {
 	if _, ok := spec.Annotations[""]; ok {
 		r.add(at("annotations", ""), "a key must not be empty")
+	}
+	// Anything else would leave the reader to guess which one was meant.
+	if v, ok := spec.Annotations[AnnotationDefaultDevices]; ok && v != "true" && v != "false" {
+		r.add(at("annotations", AnnotationDefaultDevices), "must be \"true\" or \"false\", got %s", quote(v))
 	}
 }

@@ -25,7 +25,8 @@ const (
 
 // For makes the document of the build with this version and commit. What is empty is left out.
 //
-// No annotation of a config changes what tare does, so potentiallyUnsafeConfigAnnotations is empty.
+// The one annotation of a config that changes what tare does (bundle.AnnotationDefaultDevices) takes rights away, so
+// potentiallyUnsafeConfigAnnotations is empty.
 func For(version, commit string) *features.Features {
 	return &features.Features{
 		OCIVersionMin: specMin,

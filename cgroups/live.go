@@ -1,0 +1,91 @@
+package cgroups
+
+import (
+	"fmt"
+	"reflect"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"tare/cgroups/devbpf"
+	"tare/cgroups/stats"
+	"tare/cgroups/v2"
+)
+
+func (m *cgroupfs) Update(res *specs.LinuxResources) error {
+	if res == nil || reflect.ValueOf(*res).IsZero() {
+		return nil
+	}
+	if m.absent {
+		return fmt.Errorf("change limits: %w", ErrNoCgroup)
+	}
+	program, err := loadRules(res.Devices, !m.ownDevicesOnly)
+	if err != nil {
+		return err
+	}
+	if program >= 0 {
+		defer unix.Close(program)
+	}
+	settings, err := m.changes(res)
+	if err != nil {
+		return err
+	}
+	undo, err := m.cg.Apply(settings)
+	if err != nil || program < 0 {
+		return err
+	}
+	dir, err := m.cg.File()
+	if err == nil {
+		err = devbpf.Replace(int(dir.Fd()), program)
+	}
+	if err != nil {
+		if lost := undo(); lost != nil {
+			err = fmt.Errorf("%w; and then: %w", err, lost)
+		}
+	}
+	return err
+}
+
+// changes says what Update is to write, after seeing that there are controllers for it.
+func (m *cgroupfs) changes(res *specs.LinuxResources) ([]v2.Setting, error) {
+	settings, err := m.cg.Changes(res)
+	if err != nil || len(settings) == 0 {
+		return nil, err
+	}
+	tree, err := v2.OpenTree(m.mount)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	return settings, checkControllers(tree, m.mount == unifiedRoot, settings)
+}
+
+// loadRules loads the program for new device rules. Without rules there is none, and the descriptor is -1.
+func loadRules(rules []specs.LinuxDeviceCgroup, defaults bool) (int, error) {
+	if rules == nil {
+		return -1, nil
+	}
+	program, err := devbpf.Program(rules, defaults)
+	if err != nil {
+		return -1, err
+	}
+	return devbpf.Load(program)
+}
+
+func (m *cgroupfs) Stats() (*stats.Stats, error) {
+	if m.absent {
+		return nil, fmt.Errorf("read statistics: %w", ErrNoCgroup)
+	}
+	return m.cg.Stats()
+}
+
+func (m *cgroupfs) WatchOOM() (OOMWatch, error) {
+	if m.absent {
+		return nil, fmt.Errorf("%w: %w", ErrNoMemory, ErrNoCgroup)
+	}
+	w, err := m.cg.WatchOOM()
+	if err != nil {
+		return nil, err // not w, which would be an OOMWatch of a nil pointer
+	}
+	return w, nil
+}
