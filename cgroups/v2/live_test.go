@@ -68,11 +68,16 @@ func create(t *testing.T, tree *Tree, path string, settings ...Setting) *Cgroup 
 // run starts a shell script in the cgroup and waits for its first line of output.
 func run(t *testing.T, c *Cgroup, script string) *exec.Cmd {
 	t.Helper()
+	return startIn(t, c, exec.Command("/bin/sh", "-c", script))
+}
+
+// startIn starts a command in the cgroup and waits for its first line of output.
+func startIn(t *testing.T, c *Cgroup, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
 	dir, err := c.File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
 	out, err := cmd.StdoutPipe()
 	if err != nil {

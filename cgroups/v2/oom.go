@@ -11,8 +11,9 @@ import (
 	"tare/internal/sys"
 )
 
-// OOMKills counts the processes of the cgroup and those below that the kernel killed for want of memory, each one of a group
-// that died together (memory.oom.group) by itself. Without the memory controller there are none.
+// OOMKills counts the processes of the cgroup and those below that the kernel killed for want of memory, as it counts them
+// (oom_kill of memory.events): of a group that died together (memory.oom.group) each one, and the first twice. Without the
+// memory controller there are none.
 func (c *Cgroup) OOMKills() (uint64, error) {
 	if _, err := c.File(); err != nil {
 		return 0, err

@@ -181,17 +181,3 @@ func TestWeightOfShares(t *testing.T) {
 		}
 	}
 }
-
-func TestFlatValue(t *testing.T) {
-	text := []byte("low 0\nhigh 12\noom 1\noom_kill 3\nbad\nlast 9")
-	for key, want := range map[string]uint64{"low": 0, "high": 12, "oom": 1, "oom_kill": 3, "bad": 0, "last": 9, "": 0, "absent": 0} {
-		if got := flatValue(text, key); got != want {
-			t.Errorf("%q: %d, want %d", key, got, want)
-		}
-	}
-}
-
-func FuzzFlatValue(f *testing.F) {
-	f.Add([]byte("populated 1\nfrozen 0\n"), "frozen")
-	f.Fuzz(func(_ *testing.T, text []byte, key string) { flatValue(text, key) })
-}

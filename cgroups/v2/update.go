@@ -156,13 +156,14 @@ func (c *Cgroup) Apply(settings []Setting) (undo func() error, err error) {
 		return first
 	}
 	for _, s := range settings {
-		before = append(before, c.before(s)...)
+		was := c.before(s)
 		if err := c.write(s); err != nil {
 			if lost := undo(); lost != nil {
 				err = fmt.Errorf("%w; and then: %w", err, lost)
 			}
 			return nil, err
 		}
+		before = append(before, was...)
 	}
 	return undo, nil
 }
@@ -179,7 +180,7 @@ func (c *Cgroup) before(s Setting) []Setting {
 			continue
 		}
 		text, err := c.text(to.File)
-		if err != nil {
+		if err != nil || to.File == "cpu.weight" && text == "0" { // what an idle cgroup says
 			continue
 		}
 		to.Value = former(to.File, text, to.Value)
