@@ -267,6 +267,18 @@ func rootless() error {
 		if _, err := m.Pids(); !errors.Is(err, ErrNoCgroup) {
 			return fmt.Errorf("pids: %w", err)
 		}
+		if _, err := m.Stats(); !errors.Is(err, ErrNoCgroup) {
+			return fmt.Errorf("stats: %w", err)
+		}
+		if w, err := m.WatchOOM(); w != nil || !errors.Is(err, ErrNoMemory) {
+			return fmt.Errorf("watch: %w", err)
+		}
+		if err := m.Update(&specs.LinuxResources{}); err != nil {
+			return fmt.Errorf("update nothing: %w", err)
+		}
+		if err := m.Update(&specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(5))}}); !errors.Is(err, ErrNoCgroup) {
+			return fmt.Errorf("update: %w", err)
+		}
 	}
 	// With a path asked for, there is no doing without.
 	m, err = New(Config{ID: "web", Path: "/tare-rootless-test", Rootless: true}, nil)
