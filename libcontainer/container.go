@@ -117,16 +117,24 @@ func (c *Container) Status() (Status, error) {
 	if c.state.Creating {
 		return specs.StateCreating, nil
 	}
-	if cg, err := c.cgroup(); err == nil {
-		defer cg.Close()
-		if frozen, err := cg.Frozen(); err == nil && frozen {
-			return StatePaused, nil
-		}
+	if c.frozen() {
+		return StatePaused, nil
 	}
 	if c.dir.HasFifo() {
 		return specs.StateCreated, nil
 	}
 	return specs.StateRunning, nil
+}
+
+// frozen tells whether the container's processes stand still.
+func (c *Container) frozen() bool {
+	cg, err := c.cgroup()
+	if err != nil {
+		return false
+	}
+	defer cg.Close()
+	frozen, err := cg.Frozen()
+	return err == nil && frozen
 }
 
 // statusWithoutInit tells a container that is still being made from one whose init process has ended.

@@ -102,7 +102,8 @@ func (c *Container) endAll(cg cgroups.Manager, status Status) error {
 		init, err := c.openInit()
 		if err == nil {
 			defer unix.Close(init)
-			if !c.state.OwnPidNS {
+			// With a PID namespace of its own the others end with init; but a frozen init ends by this alone on cgroup v1.
+			if !c.state.OwnPidNS || status == StatePaused {
 				if err := cg.Kill(); err != nil {
 					return err
 				}

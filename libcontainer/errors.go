@@ -16,8 +16,10 @@ var (
 	ErrExist      = state.ErrExist
 	ErrNotExist   = state.ErrNotExist
 	ErrNotRunning = errors.New("container not running")
+	ErrNotPaused  = errors.New("container not paused")
 	ErrStarted    = errors.New("cannot start an already running container")
 	ErrStopped    = errors.New("cannot start a container that has stopped")
+	ErrPaused     = errors.New("cannot start a container in the paused state")
 )
 
 // startError puts an error of the init process's birth into the words that managers know: Docker and Podman

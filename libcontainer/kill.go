@@ -12,8 +12,9 @@ import (
 // Kill sends sig to the init process, or with all to every process of the container. A container that has
 // stopped is ErrNotRunning, with all it is fine.
 func (c *Container) Kill(sig unix.Signal, all bool) error {
-	// Without a PID namespace of their own the others do not end with the first: SIGKILL is meant for all.
-	wide := all || (sig == unix.SIGKILL && !c.state.OwnPidNS)
+	// Without a PID namespace of their own the others do not end with the first: SIGKILL is meant for all. And on cgroup v1
+	// it needs the cgroup to end who is frozen.
+	wide := all || (sig == unix.SIGKILL && (!c.state.OwnPidNS || c.frozen()))
 	init, err := c.openInit()
 	if errors.Is(err, ErrNotRunning) {
 		if !wide {

@@ -16,6 +16,8 @@ import (
 const (
 	// lockTimeout is how long a command waits for another one at the same container.
 	lockTimeout = 10 * time.Second
+	// quickAnswer is the time after which it is worth a look whether the init process can answer at all.
+	quickAnswer = 100 * time.Millisecond
 	// answerTimeout is how long an init process may take to come from its fifo.
 	answerTimeout = 10 * time.Second
 	// exitTimeout is how long a killed process may take to end.
@@ -83,12 +85,18 @@ func (c *Container) releaseInit(init int) error {
 	defer fifo.Close()
 	fd := int(fifo.Fd())
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
-	n, err := sys.Poll(fds, int(answerTimeout/time.Millisecond))
+	n, err := sys.Poll(fds, int(quickAnswer/time.Millisecond))
+	if err == nil && n == 0 && c.frozen() {
+		return ErrPaused
+	}
+	if err == nil && n == 0 {
+		n, err = sys.Poll(fds, int(answerTimeout/time.Millisecond))
+	}
 	if err != nil {
 		return err
 	}
 	if n == 0 {
-		return fmt.Errorf("init process %d: no answer within %v: is it stopped or frozen?", c.state.InitPid, answerTimeout)
+		return fmt.Errorf("init process %d: no answer within %v: is it stopped?", c.state.InitPid, answerTimeout)
 	}
 	if fds[0].Revents == 0 {
 		return ErrStopped

@@ -115,6 +115,16 @@ func (a *app) command(name string) *cli.Command {
 		return a.killCommand()
 	case "delete":
 		return a.deleteCommand()
+	case "pause":
+		return a.pauseCommand()
+	case "resume":
+		return a.resumeCommand()
+	case "update":
+		return a.updateCommand()
+	case "ps":
+		return a.psCommand()
+	case "events":
+		return a.eventsCommand()
 	case "features":
 		return a.featuresCommand()
 	}
@@ -123,7 +133,10 @@ func (a *app) command(name string) *cli.Command {
 
 // commandNames are the commands in the order of the help page.
 func commandNames() []string {
-	return []string{"run", "create", "start", "kill", "delete", "state", "list", "spec", "features"}
+	return []string{
+		"run", "create", "start", "kill", "delete", "pause", "resume", "update",
+		"state", "list", "ps", "events", "spec", "features",
+	}
 }
 
 // parse runs c with the library's own output switched off: usage errors go the way of all errors.

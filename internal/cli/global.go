@@ -27,7 +27,7 @@ func (g *globalOptions) flags() []cli.Flag {
 		boolFlag(&g.systemdCgroup, "let systemd make the cgroup: cgroupsPath is slice:prefix:name", "systemd-cgroup"),
 		stringFlag(&g.rootless, "go on if cgroups may not be changed: `WHEN` is true, false or auto", "rootless"),
 		// Old callers still name the criu binary; nobody looks at it any more.
-		&cli.StringFlag{Name: "criu", Hidden: true, Local: true, Destination: &g.criu},
+		hiddenFlag(&g.criu, "criu"),
 	}
 }
 

@@ -38,8 +38,8 @@ NAME list --format json | jq -r '.[].id'
 			if err := a.wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			if format != "table" && format != "json" {
-				return fmt.Errorf("--format: invalid format option %q: table and json are there", format)
+			if err := checkFormat(format); err != nil {
+				return err
 			}
 			states, err := a.states()
 			switch {

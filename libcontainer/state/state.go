@@ -43,6 +43,8 @@ type State struct {
 	OwnPidNS    bool              `json:"own_pid_namespace"` // with it, the end of init is the end of all
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
 	Creating    bool              `json:"creating,omitempty"`
+	// Resources are the limits that hold since an update; before the first one they are those of the config.
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
 }
 
 // maxID bounds an id by what a file name can be.
@@ -227,6 +229,9 @@ func (d *Dir) Load() (*State, error) {
 func (d *Dir) SaveConfig(raw []byte) error {
 	return sys.ReplaceFileAt(d.f, configName, raw, 0o600)
 }
+
+// LoadConfig reads that copy.
+func (d *Dir) LoadConfig() ([]byte, error) { return sys.ReadFileAt(d.f, configName) }
 
 // MakeFifo makes the fifo that the init process waits at, for the owner that container root is on the host,
 // and opens it with O_PATH. The caller closes it.

@@ -1,0 +1,119 @@
+package libcontainer
+
+import (
+	"fmt"
+
+	"tare/internal/document"
+	"tare/libcontainer/bundle"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// UpdateOptions are those of an update.
+type UpdateOptions struct {
+	Warn func(text string) // gets what is left out; nil drops it
+}
+
+// Update changes the limits that res has, and leaves the others as they are. A number that is 0 where 0 is no limit, and a
+// list that is empty, change nothing. A paused container stays so. On failure the old limits hold; mistakes in res are
+// bundle.Problems.
+func (c *Container) Update(res *specs.LinuxResources, o UpdateOptions) error {
+	status, err := c.lockedStatus()
+	if err != nil {
+		return err
+	}
+	if status == specs.StateStopped || status == specs.StateCreating {
+		return fmt.Errorf("%w: it is %s", ErrNotRunning, status)
+	}
+	held, err := c.resources()
+	if err != nil {
+		return err
+	}
+	res = withoutKernelMemory(res, o.Warn)
+	res = complete(res, held)
+	if err := bundle.ValidateResources(res).Err(); err != nil {
+		return err
+	}
+	merge(held, res)
+	if err := bundle.ValidateResources(held).Err(); err != nil { // what is right by itself may not fit what holds
+		return err
+	}
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	defer cg.Close()
+	if err := cg.Update(res); err != nil {
+		return err
+	}
+	c.state.Resources = held
+	if err := c.dir.Save(c.state); err != nil {
+		return fmt.Errorf("the new limits hold, but could not be written down for the next update: %w", err)
+	}
+	return nil
+}
+
+// resources gives the limits that hold: those of the last update, or of config.json. They are the caller's to change.
+func (c *Container) resources() (*specs.LinuxResources, error) {
+	if c.state.Resources != nil {
+		return c.state.Resources, nil
+	}
+	raw, err := c.dir.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	var config struct {
+		Linux struct {
+			Resources specs.LinuxResources `json:"resources"`
+		} `json:"linux"`
+	}
+	if err := document.Decode(raw, &config); err != nil {
+		return nil, fmt.Errorf("the container's saved config: %w", err)
+	}
+	return &config.Linux.Resources, nil
+}
+
+// withoutKernelMemory drops limits that no kernel has any more: old callers send them along.
+func withoutKernelMemory(res *specs.LinuxResources, warn func(string)) *specs.LinuxResources {
+	m := res.Memory
+	//lint:ignore SA1019 it is read to be dropped
+	if m == nil || m.Kernel == nil && m.KernelTCP == nil {
+		return res
+	}
+	out, memory := *res, *m
+	//lint:ignore SA1019 as above
+	memory.Kernel, memory.KernelTCP = nil, nil
+	out.Memory = &memory
+	if warn != nil {
+		warn("limits on kernel memory are ignored")
+	}
+	return &out
+}
+
+// complete adds to res what it takes to apply it: limits that the kernel holds in one file, or counts together.
+func complete(res, held *specs.LinuxResources) *specs.LinuxResources {
+	out := *res
+	if c := res.CPU; c != nil && held.CPU != nil && (isSet(c.Quota) || isSet(c.Period)) {
+		cpu := *c
+		if !isSet(cpu.Quota) {
+			cpu.Quota = held.CPU.Quota
+		}
+		if !isSet(cpu.Period) {
+			cpu.Period = held.CPU.Period
+		}
+		out.CPU = &cpu
+	}
+	if m := res.Memory; m != nil {
+		memory := *m
+		switch {
+		case isSet(m.Swap) && !isSet(m.Limit) && held.Memory != nil: // memory and swap together: means nothing by itself
+			memory.Limit = held.Memory.Limit
+		case isSet(m.Limit) && *m.Limit == -1 && !isSet(m.Swap):
+			memory.Swap = m.Limit
+		}
+		out.Memory = &memory
+	}
+	return &out
+}
+
+func isSet[T comparable](v *T) bool { return v != nil && *v != *new(T) }
