@@ -8,7 +8,7 @@ import (
 
 // merge brings limits up to date with those of an update.
 func merge(into, from *specs.LinuxResources) {
-	if len(from.Devices) > 0 {
+	if from.Devices != nil {
 		into.Devices = from.Devices // the order of all rules counts: they come together or not at all
 	}
 	mergeSection(&into.Memory, from.Memory, mergeMemory)

@@ -14,9 +14,8 @@ type UpdateOptions struct {
 	Warn func(text string) // gets what is left out; nil drops it
 }
 
-// Update changes the limits that res has, and leaves the others as they are. A number that is 0 where 0 is no limit, and a
-// list that is empty, change nothing. A paused container stays so. On failure the old limits hold; mistakes in res are
-// bundle.Problems.
+// Update changes the limits that res has, and leaves the others as they are. A number that is 0 where 0 is no limit changes
+// nothing. A paused container stays so. On failure the old limits hold; mistakes in res are bundle.Problems.
 func (c *Container) Update(res *specs.LinuxResources, o UpdateOptions) error {
 	status, err := c.lockedStatus()
 	if err != nil {
@@ -30,10 +29,10 @@ func (c *Container) Update(res *specs.LinuxResources, o UpdateOptions) error {
 		return err
 	}
 	res = withoutKernelMemory(res, o.Warn)
-	res = complete(res, held)
-	if err := bundle.ValidateResources(res).Err(); err != nil {
+	if err := check(res, held); err != nil {
 		return err
 	}
+	res = complete(res, held)
 	merge(held, res)
 	if err := bundle.ValidateResources(held).Err(); err != nil { // what is right by itself may not fit what holds
 		return err
@@ -90,29 +89,30 @@ func withoutKernelMemory(res *specs.LinuxResources, warn func(string)) *specs.Li
 	return &out
 }
 
-// complete adds to res what it takes to apply it: limits that the kernel holds in one file, or counts together.
-func complete(res, held *specs.LinuxResources) *specs.LinuxResources {
-	out := *res
-	if c := res.CPU; c != nil && held.CPU != nil && (isSet(c.Quota) || isSet(c.Period)) {
-		cpu := *c
-		if !isSet(cpu.Quota) {
-			cpu.Quota = held.CPU.Quota
-		}
-		if !isSet(cpu.Period) {
-			cpu.Period = held.CPU.Period
-		}
-		out.CPU = &cpu
-	}
-	if m := res.Memory; m != nil {
+// check finds the mistakes in res by itself. A limit of memory and swap together is one to the limit of memory that holds.
+func check(res, held *specs.LinuxResources) error {
+	alone := *res
+	if m := res.Memory; m != nil && held.Memory != nil && !isSet(m.Limit) {
 		memory := *m
-		switch {
-		case isSet(m.Swap) && !isSet(m.Limit) && held.Memory != nil: // memory and swap together: means nothing by itself
-			memory.Limit = held.Memory.Limit
-		case isSet(m.Limit) && *m.Limit == -1 && !isSet(m.Swap):
-			memory.Swap = m.Limit
-		}
-		out.Memory = &memory
+		memory.Limit = held.Memory.Limit
+		alone.Memory = &memory
 	}
+	return bundle.ValidateResources(&alone).Err()
+}
+
+// complete adds to res what goes without saying.
+func complete(res, held *specs.LinuxResources) *specs.LinuxResources {
+	if res.Memory == nil {
+		return res
+	}
+	out, memory := *res, *res.Memory
+	if isSet(memory.Limit) && *memory.Limit == -1 && !isSet(memory.Swap) {
+		memory.Swap = memory.Limit
+	}
+	if memory.CheckBeforeUpdate == nil && held.Memory != nil {
+		memory.CheckBeforeUpdate = held.Memory.CheckBeforeUpdate
+	}
+	out.Memory = &memory
 	return &out
 }
 
