@@ -68,6 +68,8 @@ func command(name string) func([]string) {
 		return spinFork
 	case "spawn-children":
 		return spawnChildren
+	case "hang":
+		return hang
 	case "cpu":
 		return cpu
 	case "syscalls":

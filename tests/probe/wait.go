@@ -48,6 +48,21 @@ func sleep(args []string) {
 	}
 }
 
+// hang mounts a FUSE file system on DIR whose server, this process, never answers, and has one thread ask it something: that
+// one waits in the kernel, and can be killed but not frozen.
+func hang(args []string) {
+	need(args, 1, "hang DIR")
+	server, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Mount("fuse", args[0], "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", server))
+	}
+	if err != nil {
+		failed(err)
+	}
+	go func() { _ = unix.Statfs(args[0], new(unix.Statfs_t)) }()
+	sleep(nil)
+}
+
 // ignoreTerm waits for ever and can only be killed.
 func ignoreTerm([]string) {
 	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
