@@ -127,24 +127,31 @@ func linesOf(pids []int, out string) (string, error) {
 	if column < 0 {
 		return "", errors.New("couldn't find PID field in ps output, which says whose line it is")
 	}
-	// Pids are aligned to the right, so they end where their heading does.
+	// The ps of most hosts aligns pids to the right, so they end where their heading does; busybox goes by columns alone.
 	end := strings.Index(" "+header+" ", " PID ") + len("PID")
 	var b strings.Builder
 	b.WriteString(header + "\n")
 	for line := range strings.Lines(rest) {
-		if isOneOf(pids, field(line, column)) || isOneOf(pids, wordAt(line, end)) {
+		pid, err := strconv.Atoi(wordAt(line, end))
+		if err != nil {
+			pid, err = strconv.Atoi(field(line, column))
+		}
+		if err == nil && slices.Contains(pids, pid) {
 			b.WriteString(line)
 		}
 	}
 	return b.String(), nil
 }
 
-func isOneOf(pids []int, word string) bool {
-	pid, err := strconv.Atoi(word)
-	return err == nil && slices.Contains(pids, pid)
+// wordAt gives the word that ends at a place in a line. No process can move it: what comes before is cut to its width.
+func wordAt(line string, end int) string {
+	if end > len(line) || end < len(line) && line[end] != ' ' && line[end] != '\n' {
+		return ""
+	}
+	return line[strings.LastIndexByte(line[:end], ' ')+1 : end]
 }
 
-// field gives the nth word of a line. A column before it can hold words of a process's choice.
+// field gives the nth word of a line. What comes before may be a name that a process has given itself, spaces and all.
 func field(line string, n int) string {
 	for word := range strings.FieldsSeq(line) {
 		if n == 0 {
@@ -153,12 +160,4 @@ func field(line string, n int) string {
 		n--
 	}
 	return ""
-}
-
-// wordAt gives the word that ends before a place in a line, and no process can move that: columns are cut to their width.
-func wordAt(line string, end int) string {
-	if end > len(line) || end < len(line) && line[end] != ' ' && line[end] != '\n' {
-		return ""
-	}
-	return line[strings.LastIndexByte(line[:end], ' ')+1 : end]
 }
