@@ -30,6 +30,8 @@ type plan struct {
 	settings []v2.Setting
 	program  []sys.BPFInsn // device rules
 	cfg      Config
+
+	pidsLimit, pidsRaised string // of v2.RoomToStart
 }
 
 func newCgroupfs(cfg Config, settings []v2.Setting, program []sys.BPFInsn) (*cgroupfs, error) {
@@ -49,9 +51,10 @@ func newCgroupfs(cfg Config, settings []v2.Setting, program []sys.BPFInsn) (*cgr
 		_ = tree.Close()
 		return nil, err
 	}
+	settings, limit, raised := v2.RoomToStart(settings)
 	return &cgroupfs{
 		mount: mount, cg: v2.At(mount + path), ownDevicesOnly: cfg.OwnDevicesOnly,
-		plan: &plan{tree: tree, path: path, settings: settings, program: program, cfg: cfg},
+		plan: &plan{tree: tree, path: path, settings: settings, program: program, cfg: cfg, pidsLimit: limit, pidsRaised: raised},
 	}, nil
 }
 
@@ -117,6 +120,17 @@ func (m *cgroupfs) Dir() (*os.File, error) {
 		return nil, nil
 	}
 	return m.cg.File()
+}
+
+func (m *cgroupfs) AtStart() (*StartLimit, error) {
+	if m.absent || m.plan == nil || m.plan.pidsLimit == "" {
+		return nil, nil
+	}
+	file, err := m.cg.Open("pids.max")
+	if err != nil {
+		return nil, err
+	}
+	return &StartLimit{File: file, Value: m.plan.pidsLimit, Until: m.plan.pidsRaised}, nil
 }
 
 func (m *cgroupfs) AddProcess(pid int) error {

@@ -252,14 +252,32 @@ func (c *creation) startInit() (err error) {
 		return err
 	}
 	config := c.config()
-	c.init, err = launch.Start(launch.Options{
-		Spec: c.bundle.Spec, Config: config, Exe: c.exe, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), Warn: c.warn,
-	})
+	pidsMax, err := c.startLimit(config)
+	if err == nil {
+		c.init, err = launch.Start(launch.Options{
+			Spec: c.bundle.Spec, Config: config, Exe: c.exe, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), PidsMax: pidsMax, Warn: c.warn,
+		})
+	}
+	pidsMax.Close() // nil does no harm
 	restore()
 	if err != nil {
 		return startError(err)
 	}
 	return c.settle(config)
+}
+
+// startLimit tells the init stage of the limit that it could not live under itself.
+func (c *creation) startLimit(config *proto.Config) (*os.File, error) {
+	m, ok := c.cgroup.(cgroups.StartLimiter)
+	if !ok {
+		return nil, nil
+	}
+	limit, err := m.AtStart()
+	if limit == nil || err != nil {
+		return nil, err
+	}
+	config.PidsLimit, config.PidsUntil = limit.Value, limit.Until
+	return limit.File, nil
 }
 
 // settle gives the new process its orders and, while it works, writes down that it exists.

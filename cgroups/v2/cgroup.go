@@ -61,6 +61,18 @@ func (c *Cgroup) File() (*os.File, error) {
 	return c.dir, nil
 }
 
+// Open opens one of the cgroup's files for reading and writing. It belongs to the caller.
+func (c *Cgroup) Open(file string) (*os.File, error) {
+	if _, err := c.File(); err != nil {
+		return nil, err
+	}
+	fd, err := sys.CgroupOpen(c.fd(), file, unix.O_RDWR)
+	if err != nil {
+		return nil, fmt.Errorf("open %s/%s: %w", c.Dir, file, errno(err))
+	}
+	return os.NewFile(uintptr(fd), c.Dir+"/"+file), nil
+}
+
 // fd is the directory's descriptor, which must be open.
 func (c *Cgroup) fd() int { return int(c.dir.Fd()) }
 

@@ -156,6 +156,38 @@ func TestSettingsRefused(t *testing.T) {
 	}
 }
 
+func TestRoomToStart(t *testing.T) {
+	pids := func(values ...string) (out []Setting) {
+		for _, v := range values {
+			out = append(out, Setting{File: "pids.max", Value: v})
+		}
+		return append(out, Setting{File: "memory.max", Value: "1"})
+	}
+	for _, tc := range []struct {
+		name, limit, raised string
+		in, want            []Setting
+	}{
+		{"none", "", "", pids(), pids()},
+		{"enough", "", "", pids("16"), pids("16")},
+		{"unlimited", "", "", pids("max"), pids("max")},
+		{"tight", "0", "16", pids("0"), pids("16")},
+		{"the last one counts", "3", "16", pids("99", "3"), pids("99", "16")},
+		{"the last one is enough", "", "", pids("3", "99"), pids("16", "99")},
+		{"no number", "", "", pids("few"), pids("few")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := slices.Clone(tc.in)
+			out, limit, raised := RoomToStart(tc.in)
+			if !slices.Equal(out, tc.want) || limit != tc.limit || raised != tc.raised {
+				t.Errorf("%v %q %q", out, limit, raised)
+			}
+			if !slices.Equal(tc.in, before) {
+				t.Errorf("what was given is now %v", tc.in)
+			}
+		})
+	}
+}
+
 func TestController(t *testing.T) {
 	for file, want := range map[string]string{
 		"memory.max": "memory", "hugetlb.2MB.rsvd.max": "hugetlb", "cgroup.max.depth": "", "cpu.pressure": "", "cpu.max.burst": "cpu",

@@ -250,3 +250,12 @@ func IsInherited(fd int) bool {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
+
+// Pread reads from an offset of a file, in one call. pread(2).
+func Pread(fd int, b []byte, offset int64) (int, error) {
+	n, err := retryEINTRInt(func() (int, error) { return unix.Pread(fd, b, offset) })
+	if err != nil {
+		return 0, os.NewSyscallError("pread", err)
+	}
+	return n, nil
+}

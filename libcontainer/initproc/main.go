@@ -84,7 +84,7 @@ func (p *initProc) prepare(args []string) error {
 
 // closeOnExec marks what was inherited for this stage alone.
 func (p *initProc) closeOnExec() error {
-	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console}
+	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console, p.cfg.PidsMax}
 	for _, fd := range p.cfg.Sources {
 		fds = append(fds, fd)
 	}

@@ -192,6 +192,22 @@ func (p *initProc) setLimits() error {
 	return nil
 }
 
+// limitPids sets a pids.max that this stage with its threads could not live under. From here on no thread may be made.
+func (p *initProc) limitPids() error {
+	if p.cfg.PidsMax < 0 {
+		return nil
+	}
+	var now [32]byte
+	n, err := sys.Pread(p.cfg.PidsMax, now[:], 0)
+	if err == nil && strings.TrimSpace(string(now[:n])) == p.cfg.PidsUntil {
+		err = sys.Write(p.cfg.PidsMax, []byte(p.cfg.PidsLimit))
+	}
+	if err != nil {
+		return fmt.Errorf("linux.resources.pids.limit (/linux/resources/pids/limit): %w", err)
+	}
+	return nil
+}
+
 // exec becomes the workload. It returns only with an error.
 func (p *initProc) exec() error {
 	umask := p.umask
@@ -203,6 +219,9 @@ func (p *initProc) exec() error {
 		return err
 	}
 	if err := sys.DefaultSignals(); err != nil {
+		return err
+	}
+	if err := p.limitPids(); err != nil {
 		return err
 	}
 	if p.cfg.Seccomp != nil {

@@ -30,6 +30,7 @@ type Options struct {
 	Cgroup  *os.File // cgroup v2 directory to be born in; nil: stay in the caller's
 	Fifo    *os.File // exec.fifo, or nil
 	Console *os.File // socket for the terminal's master, or nil
+	PidsMax *os.File // for Config.PidsLimit, or nil
 	Warn    func(text string)
 }
 
@@ -106,7 +107,7 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle,
 	c := o.Config
 	req.Inherit = append(req.Inherit, link, int(proc.File().Fd()))
 	c.Proc = int(proc.File().Fd())
-	c.Fifo, c.Console = -1, -1
+	c.Fifo, c.Console, c.PidsMax = -1, -1, -1
 	if o.Fifo != nil {
 		c.Fifo = int(o.Fifo.Fd())
 		req.Inherit = append(req.Inherit, c.Fifo)
@@ -114,6 +115,10 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle,
 	if o.Console != nil {
 		c.Console = int(o.Console.Fd())
 		req.Inherit = append(req.Inherit, c.Console)
+	}
+	if o.PidsMax != nil {
+		c.PidsMax = int(o.PidsMax.Fd())
+		req.Inherit = append(req.Inherit, c.PidsMax)
 	}
 	for i := range c.ListenFDs + c.PreserveFDs {
 		req.Inherit = append(req.Inherit, 3+i)

@@ -30,6 +30,11 @@ type Config struct {
 	Console int         // connected stream socket that gets the terminal's master
 	Sources map[int]int // mount index → detached mount that the runtime opened in the init stage's stead
 
+	// PidsMax is the cgroup's pids.max, to which PidsLimit is written when only the execution is missing, if PidsUntil is what
+	// it has then.
+	PidsMax              int
+	PidsLimit, PidsUntil string
+
 	ListenFDs   int    // descriptors from 3 on that belong to the workload
 	PreserveFDs int    // descriptors after those
 	NotifyDir   string // host directory with notify.sock, mounted at /run/notify

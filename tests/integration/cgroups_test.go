@@ -116,6 +116,32 @@ func TestDeviceRules(t *testing.T) {
 	}
 }
 
+// The annotation leaves the rules of config.json alone, which update can change.
+func TestDeviceRulesAlone(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	if !IsTare() {
+		t.Skip("the annotation is tare's")
+	}
+	major, zero := int64(1), int64(5)
+	for value, want := range map[string]string{"false": "EPERM\n", "true": "ok\n"} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			edit := func(s *specs.Spec) {
+				s.Annotations = map[string]string{"tare.default-devices": value}
+				s.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{
+					{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: &major, Minor: &zero, Access: "rw"},
+				}}
+			}
+			for device, want := range map[string]string{"/dev/zero": "ok\n", "/dev/full": want} {
+				if res := NewContainer(t, edit, Args("open", device, "rdonly")).Run(); res.Stdout != want {
+					t.Errorf("%s: %q %s, want %q", device, res.Stdout, res.Stderr, want)
+				}
+			}
+		})
+	}
+}
+
 // On a host whose controllers are on v1 a limit is either in force or refused by name, never dropped in silence.
 func TestLimitsOnHybridHost(t *testing.T) {
 	t.Parallel()

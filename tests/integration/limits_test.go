@@ -228,19 +228,47 @@ func TestLimitsRefused(t *testing.T) {
 	}
 }
 
-// pids.limit 0 is a limit: the container's process is there, and makes no other.
-func TestPidsLimitZero(t *testing.T) {
+// The limit is the workload's: our own stage before it, with its threads and hooks, does not have to fit.
+func TestPidsLimitTight(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	NeedController(t, "pids")
 	if !IsTare() {
-		t.Skip("the others take 0 for no limit, or for 1")
+		t.Skip("the others take 0 for no limit, or for 1, and runc does not start under a few")
+	}
+	for limit := range int64(6) {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			t.Parallel()
+			edit := func(s *specs.Spec) {
+				s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}
+				s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/probe", Args: []string{"probe", "true"}}}}
+			}
+			c := NewContainer(t, edit, Args("sleep"))
+			pid := c.Create()
+			dir := CgroupOf(t, pid, "")
+			c.Start()
+			hasFiles(t, dir, map[string]string{"pids.max": fmt.Sprint(limit)})
+		})
+	}
+}
+
+// What update set between create and start holds after the start too.
+func TestPidsLimitChangedBeforeStart(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedController(t, "pids")
+	if !IsTare() {
+		t.Skip("about how tare starts under tight limits")
 	}
 	c := NewContainer(t, Args("sleep"), func(s *specs.Spec) {
-		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(0))}}
+		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(1))}}
 	})
 	dir := CgroupOf(t, c.Create(), "")
-	hasFiles(t, dir, map[string]string{"pids.max": "0", "pids.current": "1"})
+	if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte("99"), 0); err != nil {
+		t.Fatal(err)
+	}
+	c.Start()
+	hasFiles(t, dir, map[string]string{"pids.max": "99"})
 }
 
 func TestCpusetBinds(t *testing.T) {
