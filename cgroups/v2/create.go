@@ -82,7 +82,7 @@ func (c *Cgroup) create(t *Tree, at string, settings []Setting) error {
 		return fmt.Errorf("cgroup %s: %w", c.Dir, ErrFrozen)
 	}
 	for _, s := range settings {
-		if err := c.write(s); err != nil {
+		if _, err := c.write(s); err != nil {
 			return err
 		}
 	}

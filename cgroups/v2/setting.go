@@ -96,24 +96,29 @@ func fieldError(pointer, format string, a ...any) error {
 	return fmt.Errorf(Field(pointer)+": "+format, a...)
 }
 
-// write applies one setting to the cgroup.
-func (c *Cgroup) write(s Setting) error {
-	err := sys.CgroupWrite(c.fd(), s.File, s.Value)
+// or is what is to be written if the setting itself cannot be: nothing, with no file, in most cases.
+func (s Setting) or() Setting {
+	return Setting{File: s.OrFile, Value: s.OrValue, Pointer: s.Pointer}
+}
+
+// write applies one setting to the cgroup, and says whether it was the setting or what is to be written instead.
+func (c *Cgroup) write(s Setting) (written Setting, err error) {
+	err = sys.CgroupWrite(c.fd(), s.File, s.Value)
 	if s.OrFile != "" && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP)) {
-		s.File, s.Value = s.OrFile, s.OrValue
+		s = s.or()
 		err = sys.CgroupWrite(c.fd(), s.File, s.Value)
 	}
 	if err == nil || s.IfPresent && errors.Is(err, unix.ENOENT) {
-		return nil
+		return s, nil
 	}
 	if s.File == "memory.swap.max" && errors.Is(err, unix.ENOENT) && noSwap() {
-		return nil
+		return s, nil
 	}
 	err = fmt.Errorf("%s: write %q to %s: %w", Field(s.Pointer), s.Value, c.Dir+"/"+s.File, errno(err))
 	if hint := writeHint(s, err); hint != "" {
 		err = fmt.Errorf("%w: %s", err, hint)
 	}
-	return err
+	return s, err
 }
 
 // noSwap says that the kernel was built without swap (CONFIG_SWAP): then any limit on it holds, and has no file.

@@ -41,7 +41,7 @@ func (c *Cgroup) Changes(res *specs.LinuxResources) ([]Setting, error) {
 			}
 		}
 	}
-	return c.inOrder(settings), nil
+	return c.keepDevices(c.inOrder(settings)), nil
 }
 
 // wholeCPU adds to a quota the period that holds, and the other way round: they are two words of one file.
@@ -156,12 +156,16 @@ func (c *Cgroup) Apply(settings []Setting) (undo func() error, err error) {
 		return first
 	}
 	for _, s := range settings {
-		was := c.before(s)
-		if err := c.write(s); err != nil {
+		was, wasOr := c.before(s), c.before(s.or())
+		written, err := c.write(s)
+		if err != nil {
 			if lost := undo(); lost != nil {
 				err = fmt.Errorf("%w; and then: %w", err, lost)
 			}
 			return nil, err
+		}
+		if written.File != s.File {
+			was = wasOr
 		}
 		before = append(before, was...)
 	}
@@ -171,22 +175,54 @@ func (c *Cgroup) Apply(settings []Setting) (undo func() error, err error) {
 // before says what is to be written, in reverse order, to have again what the setting is going to change. What can only be
 // written, such as memory.reclaim, leaves nothing to be had again.
 func (c *Cgroup) before(s Setting) []Setting {
-	var out []Setting
-	if s.File == "cpu.idle" { // takes the weight with it
-		out = c.before(Setting{File: "cpu.weight"})
+	if s.File == "" {
+		return nil
 	}
-	for _, to := range [...]Setting{{File: s.File, Value: s.Value}, {File: s.OrFile, Value: s.OrValue}} {
-		if to.File == "" {
-			continue
+	text, err := c.text(s.File)
+	if err != nil || s.File == "cpu.weight" && text == "0" { // what an idle cgroup says
+		return nil
+	}
+	var out []Setting
+	switch {
+	case s.File == "cpu.idle": // takes the weight with it
+		out = c.before(Setting{File: "cpu.weight"})
+	case s.isBFQDefault():
+		out = deviceWeights(text)
+	}
+	return append(out, Setting{File: s.File, Value: former(s.File, text, s.Value)})
+}
+
+// isBFQDefault: BFQ forgets the weights of devices when the weight of all is written (bfq_group_set_weight).
+func (s Setting) isBFQDefault() bool {
+	return s.File == "io.bfq.weight" && !strings.Contains(s.Value, ":")
+}
+
+// deviceWeights are the lines of an io.bfq.weight that are about a device.
+func deviceWeights(text string) []Setting {
+	var out []Setting
+	for line := range strings.SplitSeq(text, "\n") {
+		if name, _, _ := strings.Cut(line, " "); strings.Contains(name, ":") {
+			out = append(out, Setting{File: "io.bfq.weight", Value: line})
 		}
-		text, err := c.text(to.File)
-		if err != nil || to.File == "cpu.weight" && text == "0" { // what an idle cgroup says
-			continue
-		}
-		to.Value = former(to.File, text, to.Value)
-		out = append(out, to)
 	}
 	return out
+}
+
+// keepDevices writes the weights of devices again after that of all, which is to change alone.
+func (c *Cgroup) keepDevices(settings []Setting) []Setting {
+	i := slices.IndexFunc(settings, Setting.isBFQDefault)
+	if i < 0 {
+		return settings
+	}
+	text, err := c.text("io.bfq.weight")
+	if err != nil {
+		return settings // there is none
+	}
+	again := deviceWeights(text)
+	for k := range again {
+		again[k].Pointer = settings[i].Pointer
+	}
+	return slices.Insert(settings, i+1, again...)
 }
 
 // former is what to write to a file with that content to undo the writing of value.

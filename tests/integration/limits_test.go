@@ -147,6 +147,46 @@ func TestThrottlesInFiles(t *testing.T) {
 	}
 }
 
+// Reading is slowed down to what throttleReadBpsDevice and throttleReadIOPSDevice allow.
+func TestThrottleSlowsReading(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedController(t, "io")
+	if os.Getenv("TARE_VM_GUEST") == "" {
+		t.Skip("reads from a raw disk, which only the guest of tests/vm has to spare")
+	}
+	const size = 2 << 20
+	dev := specs.LinuxBlockIODevice{Major: 259, Minor: 1}
+	limit := func(rate uint64) []specs.LinuxThrottleDevice {
+		return []specs.LinuxThrottleDevice{{LinuxBlockIODevice: dev, Rate: rate}}
+	}
+	for _, tt := range []struct {
+		name        string
+		limits      specs.LinuxBlockIO
+		least, most int64 // milliseconds
+	}{
+		{"freely", specs.LinuxBlockIO{}, 0, 1500},
+		{"bytes", specs.LinuxBlockIO{ThrottleReadBpsDevice: limit(size / 2)}, 1500, 20000},
+		{"requests", specs.LinuxBlockIO{ThrottleReadIOPSDevice: limit(size / (64 << 10) / 2)}, 1500, 20000},
+		{"writes alone", specs.LinuxBlockIO{ThrottleWriteBpsDevice: limit(4096), ThrottleWriteIOPSDevice: limit(2)}, 0, 1500},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := NewContainer(t, Args("read-disk", "/dev/disk", fmt.Sprint(size)), func(s *specs.Spec) {
+				s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/disk", Type: "b", Major: dev.Major, Minor: dev.Minor}}
+				s.Linux.Resources = &specs.LinuxResources{
+					BlockIO: &tt.limits,
+					Devices: []specs.LinuxDeviceCgroup{{Allow: true, Type: "b", Major: &dev.Major, Minor: &dev.Minor, Access: "r"}},
+				}
+			})
+			res := c.Run().OK(t)
+			var took int64
+			if _, err := fmt.Sscan(res.Stdout, &took); err != nil || took < tt.least || took > tt.most {
+				t.Errorf("it took %q ms, want %d to %d (%v)", res.Stdout, tt.least, tt.most, err)
+			}
+		})
+	}
+}
+
 // The weight goes to BFQ's file where there is one, as it is, and else to io.cost's, by the formula.
 func TestIOWeightInFiles(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,26 @@ func memory(args []string) {
 	fmt.Println("ok")
 }
 
+// readDisk reads BYTES from the beginning of a block device, past the page cache, and prints how many milliseconds it took.
+func readDisk(args []string) {
+	need(args, 2, "read-disk PATH BYTES")
+	fd, err := unix.Open(args[0], unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+	if err != nil {
+		failed(err)
+	}
+	buf, err := unix.Mmap(-1, 0, 64<<10, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE) // aligned
+	if err != nil {
+		failed(err)
+	}
+	begin := time.Now()
+	for left := decimal(args[1]); left > 0; left -= len(buf) {
+		if _, err := unix.Read(fd, buf); err != nil {
+			failed(err)
+		}
+	}
+	fmt.Println(time.Since(begin).Milliseconds())
+}
+
 // fork starts up to N sleeping children and prints how many came to be, and the errno that ended it.
 func fork(args []string) {
 	need(args, 1, "fork N")

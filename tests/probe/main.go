@@ -62,6 +62,8 @@ func command(name string) func([]string) {
 		return mkdir
 	case "memory":
 		return memory
+	case "read-disk":
+		return readDisk
 	case "fork":
 		return fork
 	case "spin-fork":
