@@ -109,11 +109,11 @@ func (w *eventWatch) watchOOM() error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return w.unlessEnded(err)
 	}
 	if w.kills, err = oom.Kills(); err != nil {
 		oom.Close()
-		return err
+		return w.unlessEnded(err)
 	}
 	w.oom, w.fds[watchOOM] = oom, unix.PollFd{Fd: int32(oom.FD()), Events: unix.POLLIN}
 	return nil
