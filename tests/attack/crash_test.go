@@ -150,7 +150,7 @@ func (v *victim) prepare(command string) {
 	case "start":
 		v.configure(true)
 		v.Tare(append(append([]string{"create", "--bundle", v.Dir}, v.console...), v.ID)...).OK(v.t)
-	case "delete", "delete --force":
+	case "delete", "delete --force", "kill", "pause", "resume", "update":
 		v.configure(!hangs)
 		console := v.console
 		if hangs {
@@ -159,6 +159,9 @@ func (v *victim) prepare(command string) {
 		v.Tare(append(append([]string{"create", "--bundle", v.Dir}, console...), v.ID)...).OK(v.t)
 		if command != "delete" {
 			v.Tare("start", v.ID).OK(v.t)
+		}
+		if command == "kill" || command == "resume" {
+			v.Tare("pause", v.ID).OK(v.t)
 		}
 	}
 	if command == "create" || command == "run" || command == "run --detach" {
@@ -185,10 +188,24 @@ func (v *victim) arguments(command string) []string {
 	switch command {
 	case "create", "run --detach":
 		words = append(append(words, "--bundle", v.Dir, "--pid-file", v.Dir+"/pid"), v.console...)
+	case "kill": // a paused one
+		return append(words, v.ID, "KILL")
+	case "update":
+		words = append(words, "--resources", v.limits())
 	case "run": // in the foreground the terminal is its own
 		words = append(words, "--bundle", v.Dir, "--pid-file", v.Dir+"/pid")
 	}
 	return append(words, v.ID)
+}
+
+// limits writes a file of limits that every host can hold: device rules.
+func (v *victim) limits() string {
+	v.t.Helper()
+	path := filepath.Join(v.Dir, "limits.json")
+	if err := os.WriteFile(path, []byte(`{"devices":[{"allow":false,"access":"rwm"}]}`), 0o600); err != nil {
+		v.t.Fatal(err)
+	}
+	return path
 }
 
 // check is what has to hold after the crash.
@@ -223,7 +240,9 @@ func (v *victim) again(moment string) {
 	v.check(moment + ", and once more")
 }
 
-var crashCommands = []string{"create", "run", "run --detach", "start", "delete", "delete --force"}
+var crashCommands = []string{
+	"create", "run", "run --detach", "start", "delete", "delete --force", "kill", "pause", "resume", "update",
+}
 
 // applies tells which commands a variant is for.
 func (v *victim) applies(command string) bool { return command != "start" || !v.hangs(command) }

@@ -31,6 +31,12 @@ var stepped = []struct{ command, variant string }{
 	{"start", "startContainer hook hangs"},
 	{"delete", "host's PID namespace"},
 	{"delete --force", "joined namespaces"},
+	{"pause", "plain"},
+	{"resume", "plain"},
+	{"kill", "plain"},
+	{"update", "plain"},
+	{"pause", "host's PID namespace"},
+	{"kill", "host's PID namespace"},
 }
 
 func TestCrashAtEverySystemCall(t *testing.T) {
