@@ -23,11 +23,10 @@ func family(t *testing.T, edits ...Edit) (c *Container, pids []int) {
 	c.Start()
 	pids = []int{pid}
 	Eventually(t, "the children", func() bool {
-		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 		pids = pids[:1]
 		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		for _, task := range tasks {
-			children, _ = os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+			children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
 			for _, child := range strings.Fields(string(children)) {
 				n, _ := strconv.Atoi(child)
 				pids = append(pids, n)
