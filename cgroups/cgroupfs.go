@@ -29,32 +29,30 @@ type plan struct {
 	path     string // below the mount
 	settings []v2.Setting
 	program  []sys.BPFInsn // device rules
-	cfg      Config
+
+	rootless, optional bool // device rules, or all of it, may be done without where the kernel refuses them
 
 	pidsLimit, pidsRaised string // of v2.RoomToStart
 }
 
-func newCgroupfs(cfg Config, settings []v2.Setting, program []sys.BPFInsn) (*cgroupfs, error) {
-	mount, hybrid, err := findTree()
-	if err != nil {
-		return nil, err
-	}
+// newCgroupfs plans a container's cgroup in the tree, which becomes the Manager's. With optional, it is no error if the tree
+// is not ours to write.
+func newCgroupfs(cfg Config, tree *v2.Tree, settings []v2.Setting, program []sys.BPFInsn, optional bool) (*cgroupfs, error) {
 	path, err := containerPath(cfg)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = checkControllers(tree, settings)
 	}
-	tree, err := v2.OpenTree(mount)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkControllers(tree, hybrid, settings); err != nil {
 		_ = tree.Close()
 		return nil, err
 	}
 	settings, limit, raised := v2.RoomToStart(settings)
 	return &cgroupfs{
-		mount: mount, cg: v2.At(mount + path), ownDevicesOnly: cfg.OwnDevicesOnly,
-		plan: &plan{tree: tree, path: path, settings: settings, program: program, cfg: cfg, pidsLimit: limit, pidsRaised: raised},
+		mount: tree.Mount, cg: v2.At(tree.Mount + path), ownDevicesOnly: cfg.OwnDevicesOnly,
+		plan: &plan{
+			tree: tree, path: path, settings: settings, program: program, rootless: cfg.Rootless, optional: optional,
+			pidsLimit: limit, pidsRaised: raised,
+		},
 	}, nil
 }
 
@@ -68,8 +66,7 @@ func (m *cgroupfs) Create() error {
 	err := m.create()
 	_ = m.plan.tree.Close()
 	m.plan.tree = nil
-	if err != nil && m.plan.cfg.optional(m.plan.settings) &&
-		(errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)) {
+	if m.plan.optional && v2.Denied(err) {
 		m.absent = true
 		return nil
 	}
@@ -82,7 +79,7 @@ func (m *cgroupfs) create() error {
 	switch {
 	case err == nil:
 		defer unix.Close(program)
-	case m.plan.cfg.Rootless && errors.Is(err, unix.EPERM):
+	case m.plan.rootless && errors.Is(err, unix.EPERM):
 		// In a user namespace nobody can load one, and nobody can make a device node either: what there is to open is what
 		// the host's root lets the user open.
 		program = -1
@@ -132,6 +129,8 @@ func (m *cgroupfs) AtStart() (*StartLimit, error) {
 	}
 	return &StartLimit{File: file, Value: m.plan.pidsLimit, Until: m.plan.pidsRaised}, nil
 }
+
+func (m *cgroupfs) Adopt(int) error { return nil }
 
 func (m *cgroupfs) AddProcess(pid int) error {
 	if m.absent {

@@ -9,10 +9,10 @@ import (
 var (
 	// ErrSystemd says that the cgroup was to be made by systemd.
 	ErrSystemd = errors.New("systemd cgroup driver: not in this build yet")
-	// ErrNoUnified says that the host has no cgroup v2 tree at the usual places.
-	ErrNoUnified = errors.New("no cgroup v2 tree at /sys/fs/cgroup or /sys/fs/cgroup/unified: cgroup v1 alone is not in this build yet")
-	// ErrOnV1 is wrapped by the refusal of a limit whose controller a hybrid host has on cgroup v1.
-	ErrOnV1 = errors.New("not available in the v2 tree")
+	// ErrNoTree says that the host has no cgroups, or has them where nobody looks.
+	ErrNoTree = errors.New("no cgroup v2 tree is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified, and no cgroup v1 hierarchy anywhere")
+	// ErrOnV1 is wrapped by the refusal of a file of cgroup v2 (linux.resources.unified) whose controller the host has on v1.
+	ErrOnV1 = errors.New("it has no files of v2 there, only the limits that have fields of their own")
 	// ErrNoMemory says that no controller counts the container's memory.
 	ErrNoMemory = v2.ErrNoMemory
 	// ErrNoCgroup is the answer of a container without a cgroup of its own to what only a cgroup can do.

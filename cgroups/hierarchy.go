@@ -16,27 +16,25 @@ const (
 	unifiedRoot = "/sys/fs/cgroup/unified"
 )
 
-// findTree finds the v2 tree by looking at the two places, which is two statfs(2) and no scan of the mount table.
-func findTree() (mount string, hybrid bool, err error) {
-	magic, err := sys.StatfsType(cgroupRoot)
-	if err == nil && magic == unix.CGROUP2_SUPER_MAGIC {
-		return cgroupRoot, false, nil
+// openTree opens the v2 tree, found by looking at the two places, which is two statfs(2) and no scan of the mount table. Without
+// one it is nil.
+func openTree() (*v2.Tree, error) {
+	for _, mount := range []string{cgroupRoot, unifiedRoot} {
+		if magic, err := sys.StatfsType(mount); err == nil && magic == unix.CGROUP2_SUPER_MAGIC {
+			return v2.OpenTree(mount)
+		}
 	}
-	magic, err = sys.StatfsType(unifiedRoot)
-	if err == nil && magic == unix.CGROUP2_SUPER_MAGIC {
-		return unifiedRoot, true, nil
-	}
-	return "", false, ErrNoUnified
+	return nil, nil
 }
 
 // checkControllers refuses a setting whose controller the tree does not have.
-func checkControllers(tree *v2.Tree, hybrid bool, settings []v2.Setting) error {
+func checkControllers(tree *v2.Tree, settings []v2.Setting) error {
 	for _, s := range settings {
 		name := s.Controller()
 		if name == "" || slices.Contains(tree.Controllers, name) {
 			continue
 		}
-		if dir := v1Dir(name); hybrid && dir != "" {
+		if dir := v1Dir(name); tree.Mount == unifiedRoot && dir != "" {
 			return fmt.Errorf("%s: the %s controller is on cgroup v1 (%s) on this host: %w", v2.Field(s.Pointer), name, dir, ErrOnV1)
 		}
 		return fmt.Errorf("%s: the cgroup tree at %s has no %s controller: the kernel lacks it, or it was turned off with cgroup_disable=",

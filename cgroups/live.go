@@ -57,7 +57,7 @@ func (m *cgroupfs) changes(res *specs.LinuxResources) ([]v2.Setting, error) {
 		return nil, err
 	}
 	defer tree.Close()
-	return settings, checkControllers(tree, m.mount == unifiedRoot, settings)
+	return settings, checkControllers(tree, settings)
 }
 
 // loadRules loads the program for new device rules. Without rules there is none, and the descriptor is -1.

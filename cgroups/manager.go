@@ -11,6 +11,7 @@ import (
 
 	"tare/cgroups/devbpf"
 	"tare/cgroups/stats"
+	"tare/cgroups/v1"
 	"tare/cgroups/v2"
 )
 
@@ -22,20 +23,24 @@ type Config struct {
 	Rootless bool   // we are not the host's root: do without a cgroup if none is asked for, and without device rules
 
 	OwnDevicesOnly bool // without the default device rules: nothing but linux.resources.devices is allowed
+	Shown          bool // the container gets to see its cgroup, and so needs one in every hierarchy of cgroup v1
 }
 
 // Manager is a container's cgroup.
 //
 // A rootless container whose config.json asks for no limit and no path may be left without one of its own: it then stays in
-// its creator's, and Dir is nil, AddProcess, Kill, WaitEmpty, Thaw and Remove do nothing, Populated and Frozen are false,
+// its creator's, and Dir is nil, Adopt, AddProcess, Kill, WaitEmpty, Thaw and Remove do nothing, Populated and Frozen are false,
 // OOMKills is 0, and Freeze, Pids, Update and Stats fail with ErrNoCgroup. Whoever kills has to know the init process.
 type Manager interface {
 	// Create makes the cgroup, writes the limits and attaches the device program. All of it holds when it returns, before a
 	// process is in it; on failure nothing of it is left.
 	Create() error
 	// Dir returns the directory, opened with O_PATH, for CLONE_INTO_CGROUP. It belongs to the Manager. It is nil where
-	// there is no cgroup to be born in; AddProcess then has the rest.
+	// there is no cgroup to be born in.
 	Dir() (*os.File, error)
+	// Adopt moves a process that was born in Dir into what else the cgroup consists of: on cgroup v1 nobody can be born where
+	// he belongs. It comes before the process runs anything of the container's. On cgroup v2 there is nothing to do.
+	Adopt(pid int) error
 	// AddProcess moves a process into the cgroup.
 	AddProcess(pid int) error
 	// Kill sends SIGKILL to all processes, frozen or not, and does not wait for their end. A cgroup that is gone has none.
@@ -82,7 +87,7 @@ type OOMWatch interface {
 
 // The drivers, as State names them.
 const (
-	DriverCgroupfs = "cgroupfs" // cgroup v2 through its files
+	DriverCgroupfs = "cgroupfs" // through the files of cgroup v2, and v1 where controllers are there
 	DriverNone     = "none"     // no cgroup of its own
 )
 
@@ -92,6 +97,8 @@ type State struct {
 	Mount  string `json:"mount,omitempty"` // where the v2 tree is mounted
 	Path   string `json:"path,omitempty"`  // the cgroup's directory, absolute, below Mount
 
+	V1 []v1.Dir `json:"v1,omitempty"` // those on cgroup v1; Mount and Path may be missing then
+
 	OwnDevicesOnly bool `json:"ownDevicesOnly,omitempty"` // as in Config, for Update
 }
 
@@ -100,26 +107,38 @@ func New(cfg Config, res *specs.LinuxResources) (Manager, error) {
 	if cfg.Systemd {
 		return nil, ErrSystemd
 	}
+	program, err := devbpf.Program(devices(res), !cfg.OwnDevicesOnly)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := openTree()
+	if err != nil {
+		return nil, err
+	}
+	if tree == nil || tree.Mount == unifiedRoot {
+		return newLegacy(cfg, res, tree, program)
+	}
 	settings, err := v2.Settings(res)
 	if err != nil {
+		_ = tree.Close()
 		return nil, err
 	}
-	var rules []specs.LinuxDeviceCgroup
-	if res != nil {
-		rules = res.Devices
-	}
-	program, err := devbpf.Program(rules, !cfg.OwnDevicesOnly)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newCgroupfs(cfg, settings, program)
-	if err != nil && cfg.optional(settings) {
+	optional := cfg.optional(settings)
+	m, err := newCgroupfs(cfg, tree, settings, program, optional)
+	if err != nil && optional {
 		return &cgroupfs{absent: true}, nil
 	}
 	if err != nil {
 		return nil, err // not m, which would be a Manager of a nil pointer
 	}
 	return m, nil
+}
+
+func devices(res *specs.LinuxResources) []specs.LinuxDeviceCgroup {
+	if res == nil {
+		return nil
+	}
+	return res.Devices
 }
 
 // optional says that the container can do without a cgroup.
@@ -133,11 +152,22 @@ func Load(s State) (Manager, error) {
 	case DriverNone:
 		return &cgroupfs{absent: true}, nil
 	case DriverCgroupfs:
-		// State files are ours, but what is in them gets removed: so no path above or outside of the tree.
-		if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
-			return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
+		if len(s.V1) > 0 {
+			return loadLegacy(s)
 		}
-		return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly}, nil
+		m, err := loadCgroupfs(s)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
 	}
 	return nil, fmt.Errorf("state: unknown cgroup driver %q", s.Driver)
+}
+
+func loadCgroupfs(s State) (*cgroupfs, error) {
+	// State files are ours, but what is in them gets removed: so no path above or outside of the tree.
+	if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
+		return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
+	}
+	return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly}, nil
 }

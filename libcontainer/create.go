@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -149,6 +150,7 @@ func (c *creation) planCgroup() (err error) {
 		ID: c.o.ID, Systemd: c.o.SystemdCgroup, Rootless: rootless(c.o.Rootless),
 		OwnDevicesOnly: c.bundle.Spec.Annotations[bundle.AnnotationDefaultDevices] == "false",
 	}
+	config.Shown = slices.ContainsFunc(c.bundle.Spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
 	var resources *specs.LinuxResources
 	if l := c.bundle.Spec.Linux; l != nil {
 		config.Path, resources = l.CgroupsPath, l.Resources
@@ -280,9 +282,13 @@ func (c *creation) startLimit(config *proto.Config) (*os.File, error) {
 	return limit.File, nil
 }
 
-// settle gives the new process its orders and, while it works, writes down that it exists.
+// settle has the new process, which waits for its orders, in its cgroup, gives it the orders and, while it works, writes down
+// that it exists.
 func (c *creation) settle(config *proto.Config) error {
-	err := c.identify()
+	err := c.cgroup.Adopt(c.init.Pid)
+	if err == nil {
+		err = c.identify()
+	}
 	if err == nil {
 		err = c.init.Configure(config)
 	}
