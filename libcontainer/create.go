@@ -341,10 +341,14 @@ func (c *creation) config() *proto.Config {
 	if h := spec.Hooks; h != nil {
 		spec.Hooks = &specs.Hooks{CreateContainer: h.CreateContainer, StartContainer: h.StartContainer}
 	}
+	cgroup := c.cgroup.State()
 	config := &proto.Config{
 		ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs, Spec: &spec, Seccomp: c.filter,
 		NoPivot: c.o.NoPivot, NoNewKeyring: c.o.NoNewKeyring, Start: c.run,
-		CgroupPath: c.cgroup.State().Path, ListenFDs: c.o.ListenFDs, PreserveFDs: c.o.PreserveFDs,
+		CgroupPath: cgroup.Path, ListenFDs: c.o.ListenFDs, PreserveFDs: c.o.PreserveFDs,
+	}
+	for i := range cgroup.V1 {
+		config.Hierarchies = append(config.Hierarchies, proto.Hierarchy{Controllers: cgroup.V1[i].Controllers, Path: cgroup.V1[i].Path()})
 	}
 	if c.o.NotifySocket != "" {
 		config.NotifyDir = c.dir.NotifyDir()

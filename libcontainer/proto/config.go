@@ -25,6 +25,8 @@ type Config struct {
 	UserNS     bool   // in a user namespace of the container's
 	CgroupPath string // host directory of the container's cgroup, for a cgroup mount without a cgroup namespace
 
+	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
+
 	Proc    int         // /proc of the runtime, verified
 	Fifo    int         // O_PATH of exec.fifo, with Start unset
 	Console int         // connected stream socket that gets the terminal's master
@@ -38,6 +40,12 @@ type Config struct {
 	ListenFDs   int    // descriptors from 3 on that belong to the workload
 	PreserveFDs int    // descriptors after those
 	NotifyDir   string // host directory with notify.sock, mounted at /run/notify
+}
+
+// Hierarchy is one of cgroup v1.
+type Hierarchy struct {
+	Controllers []string
+	Path        string // host directory of the container's cgroup in it
 }
 
 // Failure is an error that crosses the socket and keeps its sentence and its errno.

@@ -10,11 +10,15 @@ import (
 	"tare/libcontainer/mountopt"
 )
 
-// mountCgroup shows the container its cgroup. Both types give cgroup v2: on a hybrid host too, whose v2 tree lies beside the v1 ones.
+// mountCgroup shows the container its cgroup: on cgroup v1 as mountHierarchies does. Type cgroup2 is cgroup v2 in any case, and so is
+// the other one where nothing of the container's is on v1.
 //
 // In a cgroup namespace of its own the container's cgroup is the root of a new cgroup2 mount. Without one, a new mount would show the
 // host's whole tree, so the container's directory is bound, read-only: what is mounted there is the host's own (CVE-2023-25809).
 func (r *Rootfs) mountCgroup(m *mount) error {
+	if m.Type == "cgroup" && len(r.opts.Hierarchies) > 0 {
+		return r.mountHierarchies(m)
+	}
 	d, err := r.destination(m.Destination, dirMount)
 	if err != nil {
 		return err

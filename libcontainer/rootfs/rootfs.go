@@ -28,6 +28,7 @@ type Options struct {
 	UserNS      bool        // in a user namespace: devices are bound from the host, as nobody may make them there
 	NewCgroupNS bool        // the container has a cgroup namespace of its own, or joined one
 	CgroupPath  string      // host directory of the container's cgroup v2 ("": none), bound where there is no cgroup namespace
+	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
 	Sources     map[int]int // index into spec.Mounts → detached mount from OpenSources; the descriptors become the Rootfs's
 	NotifyDir   string      // host directory to bind at /run/notify ("": none)
 }
