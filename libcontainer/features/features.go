@@ -61,7 +61,7 @@ func mountOptions() []string {
 }
 
 func cgroup() *features.Cgroup {
-	return &features.Cgroup{V1: no(), V2: yes(), Systemd: no(), SystemdUser: no(), Rdma: no()}
+	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: no(), SystemdUser: no(), Rdma: yes()}
 }
 
 // seccompFeatures leaves the action out that needs a listener, for the same reason.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,9 +31,11 @@ func demo([]string) {
 	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
 		facts = append(facts, fact{"Namespaces", kind, []string{strings.Trim(strings.TrimPrefix(own[kind], kind), ":[]")}})
 	}
-	for _, file := range []string{"memory.max", "cpu.max", "pids.max"} {
-		facts = append(facts, fact{"Limits", file, lines(ownCgroup() + "/" + file)})
-	}
+	facts = append(facts,
+		fact{"Limits", "memory, bytes", limit("memory", "memory.max", "memory.limit_in_bytes")},
+		fact{"Limits", "cpu, µs", limit("cpu", "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")},
+		fact{"Limits", "processes, most", limit("pids", "pids.max", "pids.max")},
+	)
 	facts = append(facts,
 		fact{"Rights", "capabilities", capabilities(hex(status["CapEff"]))},
 		fact{"Rights", "no new privileges", []string{map[string]string{"0": "no", "1": "yes"}[status["NoNewPrivs"]]}},
@@ -63,14 +67,32 @@ func userOutside() string {
 	return "nobody"
 }
 
-// ownCgroup is the directory of this process's cgroup on v2; with a cgroup namespace it is the root of the tree.
-func ownCgroup() string {
+// limit reads what this process's cgroup says of a controller: one file of cgroup v2 or, where the controller is there, some of
+// v1, in v2's words.
+func limit(controller, file string, v1 ...string) []string {
+	var unified, own string
 	for _, line := range lines("/proc/self/cgroup") {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			return "/sys/fs/cgroup" + strings.TrimSuffix(path, "/")
+		fields := strings.SplitN(line, ":", 3)
+		switch {
+		case fields[1] == "":
+			unified = "/sys/fs/cgroup" + fields[2]
+		case slices.Contains(strings.Split(fields[1], ","), controller):
+			own = "/sys/fs/cgroup/" + controller + fields[2]
 		}
 	}
-	return ""
+	if own == "" {
+		return lines(unified + "/" + file)
+	}
+	var words []string
+	for _, file := range v1 {
+		for _, word := range lines(own + "/" + file) {
+			if n, err := strconv.ParseInt(word, 10, 64); err == nil && (n < 0 || n > 1<<62) {
+				word = "max"
+			}
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 func answer(err error) string {
