@@ -75,6 +75,8 @@ func hint(s v2.Setting, err error) string {
 		return "it is the limit of memory and swap together, and cannot be less than that of memory"
 	case errors.Is(err, unix.EINVAL) && s.File == rtRuntime:
 		return "the cgroups above have no such time to give"
+	case errors.Is(err, unix.EOPNOTSUPP) && strings.HasPrefix(s.File, "blkio."):
+		return "the device does not have the I/O scheduler BFQ"
 	case errors.Is(err, unix.EPERM) && strings.HasPrefix(s.File, "devices."):
 		return "the cgroup above does not allow that device"
 	}

@@ -74,6 +74,20 @@ func NeedController(t testing.TB, names ...string) {
 	}
 }
 
+// OnV1 tells whether the host has the controller on cgroup v1.
+func OnV1(controller string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup/"+controller, &fs) == nil && fs.Type == unix.CGROUP_SUPER_MAGIC
+}
+
+// NeedLimits skips a test of what these controllers enforce, on whichever version of cgroups the host has them.
+func NeedLimits(t testing.TB, names ...string) {
+	t.Helper()
+	if slices.ContainsFunc(names, func(name string) bool { return !OnV1(name) }) {
+		NeedController(t, names...)
+	}
+}
+
 // IsTare tells whether the runtime under test is tare itself, and not another that a test is being tried on. Only what
 // tare does differently on purpose may ask.
 func IsTare() bool { return !IsRunc() && !IsCrun() }

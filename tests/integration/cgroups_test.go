@@ -142,37 +142,6 @@ func TestDeviceRulesAlone(t *testing.T) {
 	}
 }
 
-// On a host whose controllers are on v1 a limit is either in force or refused by name, never dropped in silence.
-func TestLimitsOnHybridHost(t *testing.T) {
-	t.Parallel()
-	NeedRoot(t)
-	if CgroupV2() {
-		t.Skip("this host is cgroup v2: see the other tests")
-	}
-	limit, pids := int64(64<<20), int64(77)
-	for name, tt := range map[string]struct {
-		controller, file, value string
-		resources               specs.LinuxResources
-	}{
-		"memory": {"memory", "memory.limit_in_bytes", strconv.FormatInt(limit, 10), specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}},
-		"pids":   {"pids", "pids.max", strconv.FormatInt(pids, 10), specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &pids}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := NewContainer(t, Args("sleep"), func(s *specs.Spec) { s.Linux.Resources = &tt.resources })
-			res := c.Tare("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-			if res.Code != 0 {
-				res.Fails(t, tt.controller)
-				return
-			}
-			dir := CgroupOf(t, c.PidFile(c.Dir+"/pid"), tt.controller)
-			if got := CgroupFile(t, dir, tt.file); got != tt.value {
-				t.Errorf("%s is %s, want %s", tt.file, got, tt.value)
-			}
-		})
-	}
-}
-
 func TestLimitsReadBack(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
@@ -217,7 +186,7 @@ func TestLimitsReadBack(t *testing.T) {
 func TestMemoryLimitKills(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	NeedController(t, "memory")
+	NeedLimits(t, "memory")
 	limit := int64(16 << 20)
 	edit := func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit, Swap: &limit}}
@@ -229,13 +198,17 @@ func TestMemoryLimitKills(t *testing.T) {
 	}
 
 	t.Run("events stay until delete", func(t *testing.T) {
+		file := "memory.events"
+		if OnV1("memory") {
+			file = "memory.oom_control"
+		}
 		c := NewContainer(t, edit, Args("memory", strconv.Itoa(64<<20)))
 		pid := c.Create()
-		dir := CgroupOf(t, pid, "")
+		dir := CgroupOf(t, pid, "memory")
 		c.Start()
 		c.Wait(pid)
-		if got := CgroupFile(t, dir, "memory.events"); !strings.Contains(got, "oom_kill 1") {
-			t.Errorf("memory.events: %s", got)
+		if got := CgroupFile(t, dir, file); !strings.Contains(got, "oom_kill 1") {
+			t.Errorf("%s: %s", file, got)
 		}
 	})
 }
@@ -243,7 +216,7 @@ func TestMemoryLimitKills(t *testing.T) {
 func TestPidsLimit(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	NeedController(t, "pids")
+	NeedLimits(t, "pids")
 	limit := int64(30)
 	c := NewContainer(t, Args("fork", "50"), func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}
@@ -259,13 +232,13 @@ func TestPidsLimit(t *testing.T) {
 func TestCPULimitThrottles(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	NeedController(t, "cpu")
+	NeedLimits(t, "cpu")
 	period, quota := uint64(100000), int64(10000)
 	c := NewContainer(t, Args("cpu", "2"), func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Period: &period, Quota: &quota}}
 	})
 	pid := c.Create()
-	dir := CgroupOf(t, pid, "")
+	dir := CgroupOf(t, pid, "cpu")
 	c.Start()
 	c.Wait(pid)
 	stat := CgroupFile(t, dir, "cpu.stat")
@@ -278,7 +251,7 @@ func TestCPULimitThrottles(t *testing.T) {
 func TestTinyLimits(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	NeedController(t, "memory", "pids")
+	NeedLimits(t, "memory", "pids")
 	memory, pids := int64(4<<20), int64(8)
 	c := NewContainer(t, func(s *specs.Spec) {
 		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}}
@@ -291,7 +264,7 @@ func TestCgroupMount(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	if !CgroupV2() {
-		t.Skip("needs cgroup v2: on v1 the mount is a tree of binds, subject of the v1 driver's tests")
+		t.Skip("needs cgroup v2: see TestCgroupMountV1")
 	}
 	c := NewContainer(t, WithNamespace(specs.CgroupNamespace, ""), WithMount(specs.Mount{
 		Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", "ro"},
