@@ -101,7 +101,7 @@ func TestUpdateDevices(t *testing.T) {
 	second := programs(t, m)
 	for _, res := range []specs.LinuxResources{
 		{Devices: []specs.LinuxDeviceCgroup{{Type: "z"}}},
-		{Devices: []specs.LinuxDeviceCgroup{}, Memory: &specs.LinuxMemory{Swappiness: new(uint64(1))}},
+		{Devices: []specs.LinuxDeviceCgroup{}, Unified: map[string]string{"quantum.max": "1"}},
 		{Devices: []specs.LinuxDeviceCgroup{}, Unified: map[string]string{"cgroup.max.depth": "many"}},
 	} {
 		if err := update(res); err == nil {
@@ -127,22 +127,6 @@ func TestOwnDevicesOnly(t *testing.T) {
 	defer later.Close()
 	must(t, later.Update(&specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{rule(true, 1, 7)}}))
 	o.may(t, "updated", map[string]bool{"/dev/null": false, "/dev/zero": false, "/dev/full": true})
-}
-
-// On a hybrid host the refusal of a limit is the same whether the container is to be made or is there.
-func TestUpdateNamesTheV1Controller(t *testing.T) {
-	_, root := needTree(t)
-	if v1Dir("memory") == "" {
-		t.Skip("this host has no memory controller on cgroup v1 beside a v2 tree")
-	}
-	m, err := New(Config{ID: "web", Path: root + "/web"}, nil)
-	must(t, err)
-	must(t, m.Create())
-	defer func() { must(t, m.Remove(patience)) }()
-	err = m.Update(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: new(int64(1 << 30))}})
-	if !errors.Is(err, ErrOnV1) {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestGoneTells(t *testing.T) {
