@@ -21,6 +21,7 @@ type cgroupfs struct {
 
 	absent         bool // there is no cgroup: see Manager
 	ownDevicesOnly bool // as in Config
+	late           *LateLimit
 }
 
 // plan is what Create is to do.
@@ -32,7 +33,7 @@ type plan struct {
 
 	rootless, optional bool // device rules, or all of it, may be done without where the kernel refuses them
 
-	pidsLimit, pidsRaised string // of v2.RoomToStart
+	pidsLimit, pidsRaised string // of v2.PidsToStart
 }
 
 // newCgroupfs plans a container's cgroup in the tree, which becomes the Manager's. With optional, it is no error if the tree
@@ -46,9 +47,10 @@ func newCgroupfs(cfg Config, tree *v2.Tree, settings []v2.Setting, program []sys
 		_ = tree.Close()
 		return nil, err
 	}
-	settings, limit, raised := v2.RoomToStart(settings)
+	settings, limit, raised := v2.PidsToStart(settings)
+	settings, late := memoryToStart(settings)
 	return &cgroupfs{
-		mount: tree.Mount, cg: v2.At(tree.Mount + path), ownDevicesOnly: cfg.OwnDevicesOnly,
+		mount: tree.Mount, cg: v2.At(tree.Mount + path), ownDevicesOnly: cfg.OwnDevicesOnly, late: late,
 		plan: &plan{
 			tree: tree, path: path, settings: settings, program: program, rootless: cfg.Rootless, optional: optional,
 			pidsLimit: limit, pidsRaised: raised,
@@ -206,7 +208,7 @@ func (m *cgroupfs) State() State {
 	if m.absent {
 		return State{Driver: DriverNone}
 	}
-	return State{Driver: DriverCgroupfs, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir, OwnDevicesOnly: m.ownDevicesOnly}
+	return State{Driver: DriverCgroupfs, Late: m.late, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir, OwnDevicesOnly: m.ownDevicesOnly}
 }
 
 func (m *cgroupfs) Close() error {

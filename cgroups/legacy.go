@@ -290,6 +290,13 @@ func (m *legacy) OOMKills() (uint64, error) {
 	return m.v1.OOMKills()
 }
 
+func (m *legacy) Started() error {
+	if m.v2 == nil {
+		return nil
+	}
+	return m.v2.Started()
+}
+
 func (m *legacy) State() State {
 	s := State{Driver: DriverCgroupfs, OwnDevicesOnly: m.ownDevicesOnly}
 	if m.v2 != nil {

@@ -43,6 +43,8 @@ type Manager interface {
 	Adopt(pid int) error
 	// AddProcess moves a process into the cgroup.
 	AddProcess(pid int) error
+	// Started says that the workload was executed: a limit that left no room for the start is written now.
+	Started() error
 	// Kill sends SIGKILL to all processes, frozen or not, and does not wait for their end. A cgroup that is gone has none.
 	Kill() error
 	// Freeze stops all processes, and waits until they stand still; if they do not in time they run again, and the error
@@ -100,6 +102,8 @@ type State struct {
 	V1 []v1.Dir `json:"v1,omitempty"` // those on cgroup v1; Mount and Path may be missing then
 
 	OwnDevicesOnly bool `json:"ownDevicesOnly,omitempty"` // as in Config, for Update
+
+	Late *LateLimit `json:"lateMemory,omitempty"` // for Started
 }
 
 // New says which cgroup the container gets, and checks that all its limits can be held there. It changes nothing.
@@ -169,5 +173,5 @@ func loadCgroupfs(s State) (*cgroupfs, error) {
 	if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
 		return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
 	}
-	return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly}, nil
+	return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly, late: s.Late}, nil
 }

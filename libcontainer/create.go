@@ -400,6 +400,9 @@ func (c *creation) handOver() error {
 	if err == nil && !c.run {
 		err = c.init.Alive() // a death is the end of the socket, too
 	}
+	if err == nil && c.run {
+		err = c.cgroup.Started()
+	}
 	if err != nil {
 		return startError(c.memoryHint(err))
 	}

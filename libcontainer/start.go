@@ -57,6 +57,9 @@ func (c *Container) Start() error {
 	defer unix.Close(init)
 	err = c.releaseInit(init)
 	if err == nil {
+		err = c.limitLate(init)
+	}
+	if err == nil {
 		if err = runPoststart(c.state); err != nil {
 			err = &hookError{err}
 		}
@@ -70,6 +73,22 @@ func (c *Container) Start() error {
 		return err
 	}
 	return notify.forward(init, c.state.InitPid)
+}
+
+// limitLate has the limit hold that left no room for the start. A workload that it cannot be set for does not go on.
+func (c *Container) limitLate(init int) error {
+	if c.state.Cgroup == nil || c.state.Cgroup.Late == nil {
+		return nil
+	}
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	defer cg.Close()
+	if err := cg.Started(); err != nil {
+		return errors.Join(err, sys.PidfdSendSignal(init, unix.SIGKILL))
+	}
+	return nil
 }
 
 // releaseInit lets the init process go on from its fifo, and follows it until it has executed the workload: it

@@ -113,3 +113,19 @@ func (c *Cgroup) AddProcess(pid int) error {
 func gone(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)
 }
+
+// ReplaceValue writes value to a file that still has the value until. A cgroup that is gone has none.
+func (c *Cgroup) ReplaceValue(file, until, value string) error {
+	_, err := c.File()
+	var now []byte
+	if err == nil {
+		now, err = sys.CgroupReadSmall(c.fd(), file)
+	}
+	if err == nil && strings.TrimSpace(string(now)) == until {
+		err = sys.CgroupWrite(c.fd(), file, value)
+	}
+	if err == nil || gone(err) {
+		return nil
+	}
+	return fmt.Errorf("write %q to %s/%s: %w", value, c.Dir, file, errno(err))
+}

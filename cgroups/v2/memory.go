@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -99,4 +100,32 @@ func orMax(v int64) string {
 		return "max"
 	}
 	return strconv.FormatInt(v, 10)
+}
+
+// startMemory is what the runtime's own stage in the container may need before the workload is alone: some 2 MiB with its
+// threads, page tables and the mounts that it makes, and hooks run in it too.
+const startMemory = 16 << 20
+
+// MemoryToStart raises a memory.max under which the container could not be started. raised is what is written in place of
+// limit, which has to be written once the workload runs: our stage's memory goes only with the execution, and to write the
+// limit before would have the kernel kill it. Both are "" if nothing was raised.
+func MemoryToStart(settings []Setting) (out []Setting, limit, raised string) {
+	return raise(settings, "memory.max", startMemory)
+}
+
+// raise gives a file at least the value least, in a copy of the settings, and says what it would have had.
+func raise(settings []Setting, file string, least uint64) (out []Setting, limit, raised string) {
+	out = slices.Clone(settings)
+	for i := range out {
+		s := &out[i]
+		if s.File != file {
+			continue
+		}
+		limit, raised = "", ""
+		if n, err := strconv.ParseUint(s.Value, 10, 64); err == nil && n < least {
+			limit, raised = s.Value, strconv.FormatUint(least, 10)
+			s.Value = raised
+		}
+	}
+	return out, limit, raised
 }

@@ -1,8 +1,6 @@
 package v2
 
 import (
-	"strconv"
-
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -21,20 +19,9 @@ func pids(out []Setting, p *specs.LinuxPids) ([]Setting, error) {
 // startTasks is what the runtime's own stage in the container and its hooks may need, before the workload is alone.
 const startTasks = 16
 
-// RoomToStart raises a pids.max under which the container could not be started: its first process is not the workload yet, but
+// PidsToStart raises a pids.max under which the container could not be started: its first process is not the workload yet, but
 // ours, with the threads of a Go program. raised is what was written in place of limit, which has to be written when the
 // workload is executed; both are "" if nothing was raised.
-func RoomToStart(settings []Setting) (out []Setting, limit, raised string) {
-	out = make([]Setting, len(settings))
-	for i, s := range settings {
-		if s.File == "pids.max" {
-			limit, raised = "", ""
-			if n, err := strconv.ParseUint(s.Value, 10, 64); err == nil && n < startTasks {
-				limit, raised = s.Value, strconv.Itoa(startTasks)
-				s.Value = raised
-			}
-		}
-		out[i] = s
-	}
-	return out, limit, raised
+func PidsToStart(settings []Setting) (out []Setting, limit, raised string) {
+	return raise(settings, "pids.max", startTasks)
 }

@@ -156,7 +156,7 @@ func TestSettingsRefused(t *testing.T) {
 	}
 }
 
-func TestRoomToStart(t *testing.T) {
+func TestPidsToStart(t *testing.T) {
 	pids := func(values ...string) (out []Setting) {
 		for _, v := range values {
 			out = append(out, Setting{File: "pids.max", Value: v})
@@ -177,7 +177,7 @@ func TestRoomToStart(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := slices.Clone(tc.in)
-			out, limit, raised := RoomToStart(tc.in)
+			out, limit, raised := PidsToStart(tc.in)
 			if !slices.Equal(out, tc.want) || limit != tc.limit || raised != tc.raised {
 				t.Errorf("%v %q %q", out, limit, raised)
 			}

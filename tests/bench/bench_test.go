@@ -1,24 +1,6 @@
 package main
 
-import (
-	"os/exec"
-	"path/filepath"
-	"testing"
-)
-
-func TestTrue(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "true")
-	ok, err := writeTrue(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !ok {
-		t.Skip("no machine code for this architecture: the bench uses itself as true")
-	}
-	if out, err := exec.Command(path, asTrue).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
+import "testing"
 
 func TestFigures(t *testing.T) {
 	tare, other := &peer{Name: "tare"}, &peer{Name: "other"}

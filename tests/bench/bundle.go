@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/internal/testutil/smallest"
 )
 
 // asTrue is the argument that makes this program leave at once.
@@ -21,7 +23,7 @@ func makeBundle(dir string) error {
 		}
 	}
 	program := filepath.Join(rootfs, "true")
-	ok, err := writeTrue(program)
+	ok, err := smallest.Write(program)
 	if err == nil && !ok {
 		err = copyFile("/proc/self/exe", program)
 	}

@@ -247,18 +247,6 @@ func TestCPULimitThrottles(t *testing.T) {
 	}
 }
 
-// The container's limits are not spent on the runtime: `true` starts under ones that the runtime itself exceeds.
-func TestTinyLimits(t *testing.T) {
-	t.Parallel()
-	NeedRoot(t)
-	NeedLimits(t, "memory", "pids")
-	memory, pids := int64(4<<20), int64(8)
-	c := NewContainer(t, func(s *specs.Spec) {
-		s.Linux.Resources = &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}}
-	})
-	c.Run().OK(t)
-}
-
 // A cgroup mount shows the container its own cgroup, as the root of its cgroup namespace.
 func TestCgroupMount(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,8 @@
-package main
+package smallest
 
 import (
 	"bytes"
 	"encoding/binary"
-	"io"
 	"os"
 	"runtime"
 )
@@ -18,8 +17,8 @@ var exitCode = map[string]struct {
 	"riscv64": {243, "\x13\x05\x00\x00\x93\x08\xd0\x05\x73\x00\x00\x00"}, // li a0,0; li a7,93; ecall
 }
 
-// writeTrue writes the smallest program there is. ok is false for an architecture that it does not know.
-func writeTrue(path string) (ok bool, err error) {
+// Write writes the program to path. ok is false for an architecture that it does not know.
+func Write(path string) (ok bool, err error) {
 	exit, ok := exitCode[runtime.GOARCH]
 	if !ok {
 		return false, nil
@@ -44,22 +43,4 @@ func writeTrue(path string) (ok bool, err error) {
 	}
 	b.WriteString(exit.code)
 	return true, os.WriteFile(path, b.Bytes(), 0o755)
-}
-
-// copyFile is for the other architectures: `true` is then this program, called in a special way.
-func copyFile(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(dst, src); err != nil {
-		dst.Close()
-		return err
-	}
-	return dst.Close()
 }
