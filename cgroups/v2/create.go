@@ -217,7 +217,7 @@ func enable(fd int, dir string, wanted []string, settings []Setting) error {
 			continue
 		}
 		if s := neededBy(settings, name); s != nil {
-			return fmt.Errorf("%s: enable the %s controller in %s/%s: %w%s", Field(s.Pointer), name, dir, file, errno(err), enableHint(err))
+			return fmt.Errorf("%s: enable the %s controller in %s/%s: %w%s", Field(s.Pointer), name, dir, file, errno(err), enableHint(name, err))
 		}
 	}
 	return nil
@@ -227,8 +227,10 @@ func denied(err error) bool {
 	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)
 }
 
-func enableHint(err error) string {
+func enableHint(controller string, err error) string {
 	switch {
+	case errors.Is(err, unix.EINVAL) && controller == "cpu":
+		return ": with CONFIG_RT_GROUP_SCHED it can be enabled only while no real-time process is outside of the root cgroup"
 	case errors.Is(err, unix.EBUSY):
 		return ": it has processes of its own, and so cannot give controllers to cgroups below it"
 	case errors.Is(err, unix.ENOENT):
