@@ -65,6 +65,9 @@ func TestWatchOOM(t *testing.T) {
 			_, _ = w.Kills()
 		}
 		victim(t, c)
+		if !ready(t, w.FD(), patience) {
+			t.Error("the kill is not told")
+		}
 		waitKills(t, w, kills)
 		for ready(t, w.FD(), 100*time.Millisecond) { // the kernel may tell of `max`, `oom` and `oom_kill` one by one
 			waitKills(t, w, kills)
@@ -78,17 +81,20 @@ func TestWatchOOM(t *testing.T) {
 	victim(t, At(sub))
 	waitKills(t, w, 3)
 
+	for ready(t, w.FD(), 100*time.Millisecond) {
+		waitKills(t, w, 3)
+	}
 	if err := At(c.Dir).Remove(patience); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patience); ; {
+		if !ready(t, w.FD(), time.Until(deadline)) {
+			t.Fatal("the end of the cgroup is not told")
+		}
 		if _, err := w.Kills(); errors.Is(err, fs.ErrNotExist) {
 			return
 		} else if err != nil {
 			t.Fatal(err)
-		}
-		if !ready(t, w.FD(), time.Until(deadline)) {
-			t.Fatal("the end of the cgroup is not told")
 		}
 	}
 }

@@ -96,9 +96,9 @@ func TestLimitsInFiles(t *testing.T) {
 			"unified over all else", "memory",
 			specs.LinuxResources{
 				Memory: &specs.LinuxMemory{Limit: new(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: new(int64(77))},
-				CPU: &specs.LinuxCPU{Shares: new(uint64(1024))}, Unified: map[string]string{"memory.max": "33554432", "pids.max": "9", "cpu.weight": "7"},
+				CPU: &specs.LinuxCPU{Shares: new(uint64(1024))}, Unified: map[string]string{"memory.max": "33554432", "pids.max": "19", "cpu.weight": "7"},
 			},
-			map[string]string{"memory.max": "33554432", "pids.max": "9", "cpu.weight": "7"},
+			map[string]string{"memory.max": "33554432", "pids.max": "19", "cpu.weight": "7"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
