@@ -102,3 +102,23 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// Limits of kernel memory are dropped with a warning.
+func TestWithoutKernelMemory(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"memory":{"limit":5,"kernel":6,"kernelTCP":7}}`: `{"memory":{"limit":5}}`,
+		`{"memory":{"kernelTCP":0}}`:                      `{"memory":{}}`,
+		`{"memory":{"limit":5}}`:                          `{"memory":{"limit":5}}`,
+		`{"pids":{"limit":5}}`:                            `{"pids":{"limit":5}}`,
+	} {
+		warned := false
+		res := resourcesFrom(t, text)
+		got, err := json.Marshal(withoutKernelMemory(res, func(string) { warned = true }))
+		if err != nil || string(got) != want || warned != (want != text) {
+			t.Errorf("%s: %s, %v, want %s; warned: %t", text, got, err, want, warned)
+		}
+		if after, err := json.Marshal(res); err != nil || string(after) != text {
+			t.Errorf("%s became %s", text, after)
+		}
+	}
+}

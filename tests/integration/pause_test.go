@@ -166,7 +166,7 @@ func hanging(t *testing.T) (c *Container, pid int, freeze func() string) {
 		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		for _, task := range tasks {
 			data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", pid, task.Name()))
-			if strings.Contains(string(data), ") D ") {
+			if strings.Contains(string(data), " (hangs) D ") {
 				return true
 			}
 		}

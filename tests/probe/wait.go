@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +60,13 @@ func hang(args []string) {
 	if err != nil {
 		failed(err)
 	}
-	go func() { _ = unix.Statfs(args[0], new(unix.Statfs_t)) }()
+	go func() {
+		runtime.LockOSThread()
+		if err := os.WriteFile("/proc/thread-self/comm", []byte("hangs"), 0); err != nil { // so that it can be told apart
+			failed(err)
+		}
+		_ = unix.Statfs(args[0], new(unix.Statfs_t))
+	}()
 	sleep(nil)
 }
 
