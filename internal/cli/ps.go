@@ -60,9 +60,6 @@ func (a *app) ps(id, format string, args []string) error {
 	if format == "json" {
 		return a.printPids(pids)
 	}
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
 	if len(args) == 0 {
 		args = []string{"-ef"}
 	}
