@@ -21,12 +21,13 @@ import (
 )
 
 func full(id string) *State {
-	timeout := 3
+	timeout, limit := 3, int64(5)
 	return &State{
 		Version: specs.Version, ID: id, InitPid: 4711, InitStart: 1<<63 + 5, Created: time.Unix(1700000000, 12345).UTC(),
 		Bundle: "/b", Rootfs: "/b/rootfs", Annotations: map[string]string{"a": "<&>\n"},
 		Hooks:  &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/x", Args: []string{"x", ""}, Timeout: &timeout}}},
 		Cgroup: &cgroups.State{}, OwnPidNS: true, Notify: true,
+		Resources: &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}, Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}},
 	}
 }
 
@@ -59,6 +60,9 @@ func TestDir_Life(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(root, "web", "config.json")); string(b) != "{}" {
 		t.Errorf("config.json: %q, %v", b, err)
+	}
+	if b, err := open1(t, root, "web").LoadConfig(); string(b) != "{}" || err != nil {
+		t.Errorf("LoadConfig: %q, %v", b, err)
 	}
 	if owner, err := d.Owner(); err != nil || int(owner) != os.Geteuid() {
 		t.Errorf("owner %d, %v, want %d", owner, err, os.Geteuid())

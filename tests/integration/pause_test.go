@@ -237,3 +237,21 @@ func TestPauseKilledHalfWay(t *testing.T) {
 		c.Wait(pid)
 	})
 }
+
+// Who deletes a container need not wait for a pause that waits in vain.
+func TestDeleteWhilePausing(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedCommand(t, "pause")
+	c, pid, freeze := hanging(t)
+	cmd := c.Command("pause", c.ID)
+	Begin(t, cmd)
+	Eventually(t, "the freezing", func() bool { return freeze() == "1" })
+	begin := time.Now()
+	c.Tare("delete", "--force", c.ID).OK(t)
+	c.Wait(pid)
+	if took := time.Since(begin); IsTare() && took > Deadline()/6 {
+		t.Errorf("it took %v", took)
+	}
+	Finish(t, cmd)
+}
