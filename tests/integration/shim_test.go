@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -104,6 +105,48 @@ func TestShimErrorLog(t *testing.T) {
 	}
 	if left := c.Gone(); left != nil {
 		t.Errorf("a failed create left %v", left)
+	}
+}
+
+// What a shim asks of a container that lives: all of it silent, but for the pids. The limits are what dockerd sends for an
+// update that changes none of them.
+func TestShimLive(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedCommand(t, "ps", "pause", "resume", "update")
+	c := NewContainer(t, Args("sleep"))
+	log := filepath.Join(c.Dir, "log.json")
+	pid := c.Create()
+	c.Start()
+	const limits = `{"devices":null,"memory":{"limit":0,"reservation":0,"swap":0,"kernel":0},` +
+		`"cpu":{"shares":0,"quota":0,"period":0,"cpus":"","mems":""},"blockIO":{"weight":0}}` + "\n"
+	for _, tt := range []struct {
+		args []string
+		out  string
+	}{
+		{[]string{"ps", "--format", "json", c.ID}, fmt.Sprintf("[%d]\n", pid)},
+		{[]string{"pause", c.ID}, ""},
+		{[]string{"update", "--resources=-", c.ID}, ""},
+		{[]string{"update", "--resources", "-", c.ID}, ""},
+		{[]string{"ps", "--format", "json", c.ID}, fmt.Sprintf("[%d]\n", pid)},
+		{[]string{"resume", c.ID}, ""},
+	} {
+		cmd := c.Command(shimArgs(c, log, tt.args...)...)
+		cmd.Env = []string{"XDG_RUNTIME_DIR="} // all that Podman sets
+		cmd.Stdin = strings.NewReader(limits)
+		if res := c.Do(cmd).OK(t); res.Stdout != tt.out || res.Stderr != "" {
+			t.Errorf("%v says on success: %q %q", tt.args, res.Stdout, res.Stderr)
+		}
+	}
+	if info, err := os.Stat(log); err == nil && info.Size() > 0 {
+		t.Errorf("log after success: %+v", ReadLog(t, log))
+	}
+	c.Tare("kill", c.ID, "KILL").OK(t)
+	c.Wait(pid)
+	// CRI-O and containerd take it for "not found".
+	c.Tare(shimArgs(c, log, "pause", c.ID)...).Fails(t, "container not running")
+	if records := ReadLog(t, log); len(records) != 1 || !strings.Contains(records[0].Msg, "container not running") {
+		t.Errorf("log: %+v", records)
 	}
 }
 
