@@ -47,7 +47,7 @@ func limitOptions() []*limitOption {
 			set: setCPU(func(c *specs.LinuxCPU) **uint64 { return &c.Shares }),
 		},
 		{
-			name: "cpu-idle", usage: "`1`: run only when nobody else wants to; 0: as usual", pointer: "/cpu/idle",
+			name: "cpu-idle", usage: "if `N` is 1, run only when nobody else wants to; 0: as usual", pointer: "/cpu/idle",
 			set: setCPU(func(c *specs.LinuxCPU) **int64 { return &c.Idle }),
 		},
 		{
