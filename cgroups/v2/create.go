@@ -142,6 +142,9 @@ func (c *Cgroup) enter(parent int, name, dir string) (int, error) {
 		if errors.Is(err, unix.EAGAIN) {
 			err = fmt.Errorf("%w: cgroup.max.descendants or cgroup.max.depth above it is reached", err)
 		}
+		if denied(err) {
+			err = fmt.Errorf("%w: the cgroup above is not ours to write: it has to be delegated", err)
+		}
 		return -1, err
 	}
 	fd, err := sys.CgroupOpenDir(parent, name)

@@ -161,7 +161,7 @@ func start(o *Options, req *nsenter.Request, ours int) (*Init, error) {
 		err = fmt.Errorf("%w: an ordinary user needs a user namespace (/linux/namespaces, type user)", err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, cgroupError(err, o.Cgroup)
 	}
 	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: o.Warn}
 	if i.Pidfd, err = sys.PidfdOpen(pid); err != nil {
