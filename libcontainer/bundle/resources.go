@@ -29,15 +29,21 @@ func checkMemory(r *report, spec *specs.Spec) {
 	if m.Swappiness != nil && *m.Swappiness > 100 {
 		r.add("/linux/resources/memory/swappiness", "must be from 0 to 100, got %d", *m.Swappiness)
 	}
-	if m.Swap == nil || *m.Swap <= 0 {
+	// Swap is the sum of memory and swap.
+	if m.Swap != nil && *m.Swap > 0 && m.Limit != nil && *m.Limit > 0 && *m.Swap < *m.Limit {
+		r.add("/linux/resources/memory/swap", "is memory and swap together, must not be below memory.limit %d, got %d", *m.Limit, *m.Swap)
+	}
+}
+
+// checkSwap is not for changes of limits: there, the one of memory may be set already.
+func checkSwap(r *report, spec *specs.Spec) {
+	res := resourcesOf(spec)
+	if res == nil || res.Memory == nil {
 		return
 	}
-	// Swap is the sum of memory and swap.
-	switch {
-	case m.Limit == nil || *m.Limit == 0:
+	m := res.Memory
+	if m.Swap != nil && *m.Swap > 0 && (m.Limit == nil || *m.Limit == 0) {
 		r.add("/linux/resources/memory/swap", "needs memory.limit, got %d without one", *m.Swap)
-	case *m.Limit > 0 && *m.Swap < *m.Limit:
-		r.add("/linux/resources/memory/swap", "is memory and swap together, must not be below memory.limit %d, got %d", *m.Limit, *m.Swap)
 	}
 }
 

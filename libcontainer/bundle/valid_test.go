@@ -85,6 +85,10 @@ func TestValidateParts(t *testing.T) {
 	if len(p) != 1 || p[0].Pointer != "/pids/limit" {
 		t.Errorf("resources: %v", p)
 	}
+	// The limit of memory that it is reckoned from may be set already.
+	if p := ValidateResources(&specs.LinuxResources{Memory: &specs.LinuxMemory{Swap: new(int64(1 << 20))}}); p.Err() != nil {
+		t.Error(p)
+	}
 	if p := ValidateResources(&specs.LinuxResources{}); p.Err() != nil {
 		t.Errorf("no resources: %v", p)
 	}

@@ -35,6 +35,7 @@ var checks = [...]check{
 	{"propagation", checkPropagation},
 	{"device rules", checkDeviceRules},
 	{"memory", checkMemory},
+	{"swap", checkSwap},
 	{"cpu", checkCPU},
 	{"block io", checkBlockIO},
 	{"other limits", checkOtherLimits},
