@@ -21,6 +21,7 @@ type cgroupfs struct {
 
 	absent         bool // there is no cgroup: see Manager
 	ownDevicesOnly bool // as in Config
+	noDeviceRules  bool // as in State
 	late           *LateLimit
 }
 
@@ -84,7 +85,7 @@ func (m *cgroupfs) create() error {
 	case m.plan.rootless && errors.Is(err, unix.EPERM):
 		// In a user namespace nobody can load one, and nobody can make a device node either: what there is to open is what
 		// the host's root lets the user open.
-		program = -1
+		program, m.noDeviceRules = -1, true
 	default:
 		return err
 	}
@@ -208,7 +209,10 @@ func (m *cgroupfs) State() State {
 	if m.absent {
 		return State{Driver: DriverNone}
 	}
-	return State{Driver: DriverCgroupfs, Late: m.late, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir, OwnDevicesOnly: m.ownDevicesOnly}
+	return State{
+		Driver: DriverCgroupfs, Mount: strings.TrimSuffix(m.mount, "/"), Path: m.cg.Dir,
+		OwnDevicesOnly: m.ownDevicesOnly, NoDeviceRules: m.noDeviceRules, Late: m.late,
+	}
 }
 
 func (m *cgroupfs) Close() error {

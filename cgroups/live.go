@@ -19,7 +19,7 @@ func (m *cgroupfs) Update(res *specs.LinuxResources) error {
 	if m.absent {
 		return fmt.Errorf("change limits: %w", ErrNoCgroup)
 	}
-	program, err := loadRules(res.Devices, !m.ownDevicesOnly)
+	program, err := m.loadRules(res.Devices)
 	if err != nil {
 		return err
 	}
@@ -60,13 +60,13 @@ func (m *cgroupfs) changes(res *specs.LinuxResources) ([]v2.Setting, error) {
 	return settings, checkControllers(tree, settings)
 }
 
-// loadRules loads the program for new device rules. Without rules there is none, and the descriptor is -1.
-func loadRules(rules []specs.LinuxDeviceCgroup, defaults bool) (int, error) {
+// loadRules loads the program for new device rules. Where there is none to be, the descriptor is -1.
+func (m *cgroupfs) loadRules(rules []specs.LinuxDeviceCgroup) (int, error) {
 	if rules == nil {
 		return -1, nil
 	}
-	program, err := devbpf.Program(rules, defaults)
-	if err != nil {
+	program, err := devbpf.Program(rules, !m.ownDevicesOnly)
+	if err != nil || m.noDeviceRules {
 		return -1, err
 	}
 	return devbpf.Load(program)

@@ -102,6 +102,7 @@ type State struct {
 	V1 []v1.Dir `json:"v1,omitempty"` // those on cgroup v1; Mount and Path may be missing then
 
 	OwnDevicesOnly bool `json:"ownDevicesOnly,omitempty"` // as in Config, for Update
+	NoDeviceRules  bool `json:"noDeviceRules,omitempty"`  // made by who may load no program: Update does without, as Create did
 
 	Late *LateLimit `json:"lateMemory,omitempty"` // for Started
 }
@@ -173,5 +174,8 @@ func loadCgroupfs(s State) (*cgroupfs, error) {
 	if s.Mount == "" || path.Clean(s.Path) != s.Path || !strings.HasPrefix(s.Path, s.Mount+"/") {
 		return nil, fmt.Errorf("state: cgroup %q is not below the cgroup tree %q", s.Path, s.Mount)
 	}
-	return &cgroupfs{mount: s.Mount, cg: v2.At(s.Path), ownDevicesOnly: s.OwnDevicesOnly, late: s.Late}, nil
+	return &cgroupfs{
+		mount: s.Mount, cg: v2.At(s.Path),
+		ownDevicesOnly: s.OwnDevicesOnly, noDeviceRules: s.NoDeviceRules, late: s.Late,
+	}, nil
 }

@@ -220,7 +220,12 @@ func TestRootlessDoesWithoutCgroup(t *testing.T) {
 	}
 	cmd := exec.Command(exe)
 	cmd.Dir = "/"
-	cmd.Env = []string{"CGROUPS_TEST_ROOTLESS=1"}
+	mount, delegated := needTree(t)
+	for _, name := range []string{"", "/cgroup.procs", "/cgroup.subtree_control", "/cgroup.threads"} {
+		must(t, os.Chown(mount+delegated+name, 65534, 65534))
+	}
+	must(t, os.Chmod(mount+delegated, 0o755))
+	cmd.Env = []string{"CGROUPS_TEST_ROOTLESS=" + delegated}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
@@ -270,6 +275,9 @@ func rootless() error {
 			return fmt.Errorf("update: %w", err)
 		}
 	}
+	if err := rootlessDelegated(os.Getenv("CGROUPS_TEST_ROOTLESS") + "/web"); err != nil {
+		return fmt.Errorf("delegated: %w", err)
+	}
 	// With a path asked for, there is no doing without.
 	m, err = New(Config{ID: "web", Path: "/tare-rootless-test", Rootless: true}, nil)
 	if err != nil {
@@ -279,6 +287,37 @@ func rootless() error {
 		return fmt.Errorf("create with a path: %w", err)
 	}
 	return nil
+}
+
+// rootlessDelegated: a user who may write a cgroup, but load no device program, changes rules as he has made them.
+func rootlessDelegated(path string) error {
+	rules := &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}}}
+	m, err := New(Config{ID: "web", Path: path, Rootless: true}, rules)
+	if err != nil {
+		return err
+	}
+	if err := m.Create(); err != nil {
+		return err
+	}
+	if !m.State().NoDeviceRules {
+		return fmt.Errorf("state %+v", m.State())
+	}
+	later, err := Load(m.State())
+	if err != nil {
+		return err
+	}
+	rules.Unified = map[string]string{"cgroup.max.depth": "7"}
+	if err := later.Update(rules); err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	if b, err := os.ReadFile(m.State().Path + "/cgroup.max.depth"); string(b) != "7\n" {
+		return fmt.Errorf("cgroup.max.depth is %q (%w)", b, err)
+	}
+	rules.Devices[0].Type = "z"
+	if err := later.Update(rules); err == nil {
+		return errors.New("update takes a rule that is none")
+	}
+	return later.Remove(patience)
 }
 
 // BenchmarkCreate is a container's cgroup from New to removal, with the limits that the tree can hold.
