@@ -81,6 +81,9 @@ func (c *Cgroup) create(t *Tree, at string, settings []Setting) error {
 	if flatValue(e, "frozen") != 0 {
 		return fmt.Errorf("cgroup %s: %w", c.Dir, ErrFrozen)
 	}
+	if !c.Fresh() {
+		settings = c.inOrder(settings)
+	}
 	for _, s := range settings {
 		if _, err := c.write(s); err != nil {
 			return err

@@ -135,6 +135,7 @@ func (c *Cgroup) inOrder(settings []Setting) []Setting {
 	text, err := c.text("cpu.max")
 	quota, _, _ := strings.Cut(text, " ")
 	if err == nil && number([]byte(settings[burst].Value)) <= number([]byte(quota)) {
+		settings = slices.Clone(settings)
 		settings[burst-1], settings[burst] = settings[burst], settings[burst-1]
 	}
 	return settings

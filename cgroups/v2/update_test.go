@@ -258,6 +258,23 @@ func TestUpdateFrozen(t *testing.T) {
 	}
 }
 
+// A cgroup that was there may have limits that stand in the way of the new ones.
+func TestCreateOverOldLimits(t *testing.T) {
+	old := limited(t, cpuOf(50000, 100000, 40000))
+	tree, err := OpenTree("/sys/fs/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	res := cpuOf(20000, 100000, 10000)
+	settings, err := Settings(&res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := create(t, tree, strings.TrimPrefix(old.Dir, tree.Mount), settings...)
+	c.has(t, map[string]string{"cpu.max": "20000 100000", "cpu.max.burst": "10000"})
+}
+
 func TestUpdateGone(t *testing.T) {
 	tree, root := scratch(t)
 	c := create(t, tree, root+"/c")
