@@ -108,7 +108,7 @@ func (c *Container) endAll(cg cgroups.Manager, status Status) error {
 					return err
 				}
 			}
-			return c.end(init)
+			return c.end(init, cg)
 		}
 		if !errors.Is(err, ErrNotRunning) {
 			return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"tare/cgroups"
 	"tare/internal/sys"
 	"tare/libcontainer/proto"
 
@@ -20,6 +21,8 @@ const (
 	quickAnswer = 100 * time.Millisecond
 	// answerTimeout is how long an init process may take to come from its fifo.
 	answerTimeout = 10 * time.Second
+	// promptExit is how long a killed process takes to end if nothing keeps it.
+	promptExit = time.Second
 	// exitTimeout is how long a killed process may take to end.
 	exitTimeout = 10 * time.Second
 	// removeTimeout is how long a cgroup may take to get empty.
@@ -169,11 +172,16 @@ func (c *Container) hearOut(fifo int) (string, error) {
 }
 
 // end kills the init process and waits for its end.
-func (c *Container) end(init int) error {
+func (c *Container) end(init int, cg cgroups.Manager) error {
 	if err := sys.PidfdSendSignal(init, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
-	ended, err := sys.WaitExit(init, int(exitTimeout/time.Millisecond))
+	ended, err := sys.WaitExit(init, int(promptExit/time.Millisecond))
+	if err == nil && !ended {
+		// Frozen on cgroup v1, maybe: a pause that was killed half-way does not show in the status.
+		_ = cg.Kill()
+		ended, err = sys.WaitExit(init, int(exitTimeout/time.Millisecond))
+	}
 	if err == nil && !ended {
 		err = fmt.Errorf("init process %d: still there %v after SIGKILL: does it wait for a device or a network file system?", c.state.InitPid, exitTimeout)
 	}
