@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 	for _, tt := range []struct{ held, res, wrong string }{
 		{`{"memory":{"limit":5}}`, `{"memory":{"swap":6}}`, ""},
 		{`{"memory":{"limit":5}}`, `{"memory":{"swap":4}}`, "/memory/swap: "},
-		{`{}`, `{"memory":{"swap":4}}`, "/memory/swap: needs memory.limit"},
+		{`{}`, `{"memory":{"swap":4}}`, ""}, // the cgroup knows better
 		{`{"memory":{"limit":-1}}`, `{"memory":{"swap":4}}`, ""},
 		{
 			`{"hugepageLimits":[{"pageSize":"2MB","limit":1}]}`, `{"hugepageLimits":[{"pageSize":"2XB","limit":1}]}`,

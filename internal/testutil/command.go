@@ -119,14 +119,14 @@ func Begin(t testing.TB, cmd *exec.Cmd) {
 func Finish(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	var late atomic.Bool
-	timer := time.AfterFunc(2*Deadline(), func() {
+	timer := time.AfterFunc(4*Deadline(), func() {
 		late.Store(true)
 		_ = cmd.Process.Kill()
 	})
 	defer timer.Stop()
 	err := cmd.Wait()
 	if late.Load() {
-		t.Fatalf("%s: still running after %v", strings.Join(cmd.Args, " "), 2*Deadline())
+		t.Fatalf("%s: still running after %v", strings.Join(cmd.Args, " "), 4*Deadline())
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
