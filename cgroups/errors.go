@@ -1,10 +1,6 @@
 package cgroups
 
-import (
-	"errors"
-
-	"tare/cgroups/v2"
-)
+import "errors"
 
 var (
 	// ErrSystemd says that the cgroup was to be made by systemd.
@@ -14,7 +10,7 @@ var (
 	// ErrOnV1 is wrapped by the refusal of a file of cgroup v2 (linux.resources.unified) whose controller the host has on v1.
 	ErrOnV1 = errors.New("it has no files of v2 there, only the limits that have fields of their own")
 	// ErrNoMemory says that no controller counts the container's memory.
-	ErrNoMemory = v2.ErrNoMemory
+	ErrNoMemory = errors.New("the container's cgroup has no memory controller")
 	// ErrNoCgroup is the answer of a container without a cgroup of its own to what only a cgroup can do.
 	ErrNoCgroup = errors.New("the container has no cgroup of its own")
 )

@@ -1,6 +1,7 @@
 package cgroups
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -84,6 +85,9 @@ func (m *cgroupfs) WatchOOM() (OOMWatch, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoMemory, ErrNoCgroup)
 	}
 	w, err := m.cg.WatchOOM()
+	if errors.Is(err, v2.ErrNoMemory) {
+		return nil, fmt.Errorf("watch cgroup %s for OOM kills: %w", m.cg.Dir, ErrNoMemory)
+	}
 	if err != nil {
 		return nil, err // not w, which would be an OOMWatch of a nil pointer
 	}

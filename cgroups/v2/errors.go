@@ -9,8 +9,8 @@ var (
 	ErrNotEmpty = errors.New("the cgroup has processes in it")
 	// ErrFrozen says that a cgroup, or one above it, is frozen, so that no process would run in it.
 	ErrFrozen = errors.New("the cgroup, or one above it, is frozen")
-	// ErrNoMemory says that no controller counts the container's memory.
-	ErrNoMemory = errors.New("the container's cgroup has no memory controller")
+	// ErrNoMemory says that the cgroup has no memory controller.
+	ErrNoMemory = errors.New("the cgroup has no memory controller")
 	// ErrTimeout is wrapped by whatever waited in vain.
 	ErrTimeout = errors.New("timed out")
 )
