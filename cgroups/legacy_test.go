@@ -120,8 +120,8 @@ func TestLegacyLifecycle(t *testing.T) {
 	cfg := Config{ID: "web", Path: root + "/sub/web", Shown: true}
 	defer func() {
 		left, _ := filepath.Glob("/sys/fs/cgroup/*" + root + "/sub")
-		for _, dir := range left {
-			if err := os.Remove(dir); err != nil {
+		for _, dir := range left { // links lead to some of them twice
+			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				t.Error(err)
 			}
 		}
@@ -250,8 +250,15 @@ func TestLegacyRefuses(t *testing.T) {
 			specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx": {HcaHandles: new(uint32(1))}}},
 			"linux.resources.rdma.mlx (/linux/resources/rdma/mlx): no cgroup hierarchy with the rdma controller is mounted: ",
 		},
+		{
+			"no such file", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}},
+			"linux.resources.blockIO.leafWeight (/linux/resources/blockIO/leafWeight): write \"10\" to ",
+		},
 		{"a refused value", specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "4000"}}, "linux.resources.cpu.cpus (/linux/resources/cpu/cpus): write \"4000\" to "},
 	} {
+		if tc.res.Rdma != nil && v1Dir("rdma") != "" {
+			continue
+		}
 		m, err := New(Config{ID: "x", Path: root + "/x"}, &tc.res)
 		if err == nil {
 			err = m.Create()

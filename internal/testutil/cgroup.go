@@ -17,6 +17,9 @@ import (
 func cgroupDirs(path string) []string {
 	var found []string
 	for _, mount := range append(globDirs("/sys/fs/cgroup/*"), "/sys/fs/cgroup") {
+		if info, err := os.Lstat(mount); err != nil || !info.IsDir() {
+			continue // a link to the hierarchy that a controller shares with others
+		}
 		if dir := filepath.Join(mount, path); isDir(dir) {
 			found = append(found, dir)
 		}
