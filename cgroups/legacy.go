@@ -8,6 +8,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"tare/cgroups/stats"
 	"tare/cgroups/v1"
@@ -157,24 +158,22 @@ func v1Path(cfg Config, h *v1.Hierarchy) (string, error) {
 }
 
 func (m *legacy) Create() error {
-	if err := m.v1.Create(m.settings, m.rules, m.rootless); err != nil {
-		if m.optional && v2.Denied(err) {
-			m.doWithout()
-			return nil
-		}
-		return err
+	err := m.v1.Create(m.settings, m.rules, m.rootless)
+	if err == nil && m.v2 == nil && len(m.v1.Dirs) == 0 {
+		err = fmt.Errorf("linux.cgroupsPath (/linux/cgroupsPath): %w: no hierarchy of cgroup v1 is ours to write there", unix.EACCES)
 	}
-	if m.v2 == nil {
-		if len(m.v1.Dirs) == 0 {
-			m.doWithout()
-		}
+	if v2.Denied(err) && m.optional {
+		m.doWithout()
 		return nil
 	}
-	err := m.v2.Create()
+	if err != nil || m.v2 == nil {
+		return err
+	}
+	err = m.v2.Create()
 	if err != nil || m.v2.absent {
 		m.v1.Undo()
 	}
-	if err == nil && m.v2.absent {
+	if m.v2.absent {
 		m.doWithout()
 	}
 	return err

@@ -251,7 +251,8 @@ func TestLegacyRefuses(t *testing.T) {
 			"linux.resources.rdma.mlx (/linux/resources/rdma/mlx): no cgroup hierarchy with the rdma controller is mounted: ",
 		},
 		{
-			"no such file", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}},
+			"no such file",
+			specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}},
 			"linux.resources.blockIO.leafWeight (/linux/resources/blockIO/leafWeight): write \"10\" to ",
 		},
 		{"a refused value", specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "4000"}}, "linux.resources.cpu.cpus (/linux/resources/cpu/cpus): write \"4000\" to "},

@@ -16,6 +16,9 @@ import (
 
 // Stats adds what the cgroup and those below it have used, for the controllers it has. The error wraps fs.ErrNotExist if it is gone.
 func (g *Group) Stats(s *stats.Stats) error {
+	if len(g.Dirs) == 0 {
+		return nil
+	}
 	f := &files{g: g}
 	f.cpu(&s.CPU)
 	f.cpuset(&s.CPUSet)
