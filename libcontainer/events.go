@@ -105,7 +105,10 @@ type eventWatch struct {
 
 func (w *eventWatch) watchOOM() error {
 	oom, err := w.cg.WatchOOM()
-	if errors.Is(err, cgroups.ErrNoMemory) {
+	switch {
+	case errors.Is(err, cgroups.ErrNoCgroup): // nothing to tell, today or later
+		return cgroups.ErrNoCgroup
+	case errors.Is(err, cgroups.ErrNoMemory):
 		return nil
 	}
 	if err != nil {

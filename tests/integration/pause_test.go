@@ -258,3 +258,30 @@ func TestDeleteWhilePausing(t *testing.T) {
 	}
 	Finish(t, cmd)
 }
+
+// A user's container without a cgroup: what takes one says so, in one line, and the rest works.
+func TestWithoutCgroup(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedCommand(t, "pause", "resume", "ps", "events", "update")
+	if !IsTare() {
+		t.Skip("the others say it in other words")
+	}
+	const uid = 12345
+	c := NewContainer(t, Args("sleep"), WithoutMount("/sys"), rootless(uid, uid))
+	c.AsUser(uid, uid)
+	pid := c.Create()
+	c.Start()
+	for _, args := range [][]string{
+		{"pause"}, {"ps"}, {"ps", "--format", "json"}, {"events", "--stats"}, {"events"}, {"update", "--pids-limit", "5"},
+	} {
+		res := c.Tare(append(args, c.ID)...).Fails(t, args[0]+" "+c.ID+": ", "the container has no cgroup of its own")
+		if strings.Count(res.Stderr, "\n") != 1 {
+			t.Errorf("%v: %q", args, res.Stderr)
+		}
+	}
+	c.Tare("resume", c.ID).Fails(t, "container not paused")
+	updateFrom(c, `{"pids":null}`).OK(t)
+	c.Tare("kill", c.ID, "KILL").OK(t)
+	c.Wait(pid)
+}
