@@ -131,8 +131,7 @@ func (w *eventWatch) close() {
 func (w *eventWatch) run() error {
 	next := time.Now().Add(w.o.Interval)
 	for {
-		n, err := sys.Poll(w.fds, pollTimeout(time.Until(next)))
-		if err != nil {
+		if _, err := sys.Poll(w.fds, pollTimeout(time.Until(next))); err != nil {
 			return err
 		}
 		if w.fds[watchReader].Revents != 0 {
@@ -147,7 +146,7 @@ func (w *eventWatch) run() error {
 		if ended {
 			return nil
 		}
-		if n > 0 || time.Now().Before(next) {
+		if time.Now().Before(next) {
 			continue
 		}
 		if err := w.emitStats(); err != nil {
