@@ -29,7 +29,8 @@ type legacy struct {
 	rules              []v2.Setting // device rules, where there is no v2 tree
 	rootless, optional bool
 
-	ownDevicesOnly bool // as in Config
+	pidsLimit, pidsRaised string // of v2.PidsToStart
+	ownDevicesOnly        bool   // as in Config
 }
 
 // processes is what the v2 cgroup does, or the v1 ones where that is not there.
@@ -59,6 +60,7 @@ func newLegacy(cfg Config, res *specs.LinuxResources, tree *v2.Tree, program []s
 		return nil, err
 	}
 	m.optional = cfg.optional(slices.Concat(ofV2, m.settings))
+	m.settings, m.pidsLimit, m.pidsRaised = v2.PidsToStart(m.settings)
 	m.processes = m.v1
 	err = m.place(cfg, tree == nil)
 	if err == nil && tree != nil {
@@ -191,6 +193,20 @@ func (m *legacy) Dir() (*os.File, error) {
 		return nil, nil
 	}
 	return m.v2.Dir()
+}
+
+func (m *legacy) AtStart() (*StartLimit, error) {
+	if m.pidsLimit == "" {
+		if m.v2 == nil {
+			return nil, nil
+		}
+		return m.v2.AtStart()
+	}
+	file, err := m.v1.Open("pids.max")
+	if err != nil {
+		return nil, err
+	}
+	return &StartLimit{File: file, Value: m.pidsLimit, Until: m.pidsRaised}, nil
 }
 
 func (m *legacy) Adopt(pid int) error { return m.v1.AddProcess(pid) }

@@ -261,6 +261,16 @@ func (g *Group) AddProcess(pid int) error {
 	return nil
 }
 
+// Open opens a file of the container's cgroups for reading and writing. It belongs to the caller.
+func (g *Group) Open(file string) (*os.File, error) {
+	path := g.file(file)
+	fd, err := sys.CgroupOpen(unix.AT_FDCWD, path, unix.O_RDWR)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, v2.Errno(err))
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // open opens one of the directories for what has to hold on to it.
 func open(path string) (*os.File, error) {
 	fd, err := sys.CgroupOpenMount(path)
