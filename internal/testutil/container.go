@@ -166,7 +166,8 @@ func (c *Container) Gone() []string {
 
 func (c *Container) cleanUp() {
 	res := c.Tare("delete", "--force", c.ID)
-	if res.Code != 0 || res.Stderr != "" {
+	talks := filepath.Base(c.runtime) == "runc" // of each attempt to remove a cgroup
+	if res.Code != 0 || res.Stderr != "" && !talks {
 		c.t.Errorf("clean up: delete --force: exit code %d, %s", res.Code, res.Stderr)
 	}
 	for _, pid := range c.inits {
