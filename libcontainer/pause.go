@@ -2,9 +2,12 @@ package libcontainer
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // freezeTimeout is how long processes may take to stand still, or to run again. One in an uninterruptible sleep, as on a
@@ -21,12 +24,42 @@ func (c *Container) Pause() error {
 	if status != specs.StateCreated && status != specs.StateRunning {
 		return fmt.Errorf("%w: it is %s", ErrNotRunning, status)
 	}
+	return c.freeze()
+}
+
+// freeze has nobody who loses patience leave the container half frozen: a signal that would end this process ends the
+// freezing.
+func (c *Container) freeze() error {
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	defer signal.Stop(signals)
+	done := make(chan error, 1)
+	go func() {
+		done <- cg.Freeze(freezeTimeout)
+		cg.Close()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case s := <-signals:
+		if err := c.thaw(); err != nil {
+			return fmt.Errorf("interrupted (%v); and then: %w", s, err)
+		}
+		return fmt.Errorf("interrupted (%v): all processes run again", s)
+	}
+}
+
+func (c *Container) thaw() error {
 	cg, err := c.cgroup()
 	if err != nil {
 		return err
 	}
 	defer cg.Close()
-	return cg.Freeze(freezeTimeout)
+	return cg.Thaw(freezeTimeout)
 }
 
 // Resume lets the processes of a paused container run.
@@ -38,13 +71,8 @@ func (c *Container) Resume() error {
 	if status == specs.StateStopped || status == specs.StateCreating {
 		return fmt.Errorf("%w: it is %s", ErrNotPaused, status)
 	}
-	cg, err := c.cgroup()
-	if err != nil {
-		return err
-	}
-	defer cg.Close()
 	// Even if it does not look paused: of a Pause that was killed some processes may stand still, and others not yet.
-	if err := cg.Thaw(freezeTimeout); err != nil {
+	if err := c.thaw(); err != nil {
 		return err
 	}
 	if status != StatePaused {

@@ -238,6 +238,31 @@ func TestPauseKilledHalfWay(t *testing.T) {
 	})
 }
 
+// Who interrupts a pause finds the container as it was.
+func TestPauseInterrupted(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedCommand(t, "pause")
+	if !IsTare() {
+		t.Skip("the others leave such a container frozen")
+	}
+	c, _, freeze := hanging(t)
+	cmd := c.Command("pause", c.ID)
+	var said strings.Builder
+	cmd.Stderr = &said
+	Begin(t, cmd)
+	Eventually(t, "the freezing", func() bool { return freeze() == "1" })
+	if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if Finish(t, cmd); ExitCode(cmd) != 1 || !strings.Contains(said.String(), "interrupted (interrupt): all processes run again") {
+		t.Errorf("exit code %d, %q", ExitCode(cmd), said.String())
+	}
+	if s := c.State(); s.Status != specs.StateRunning || freeze() != "0" {
+		t.Errorf("status %s, cgroup.freeze %s", s.Status, freeze())
+	}
+}
+
 // Who deletes a container need not wait for a pause that waits in vain.
 func TestDeleteWhilePausing(t *testing.T) {
 	t.Parallel()
