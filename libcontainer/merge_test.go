@@ -71,6 +71,10 @@ func TestComplete(t *testing.T) {
 		"lifted":            {`{}`, `{"memory":{"limit":-1}}`, `{"memory":{"limit":-1,"swap":-1}}`},
 		"lifted, zero swap": {`{}`, `{"memory":{"limit":-1,"swap":0}}`, `{"memory":{"limit":-1,"swap":-1}}`},
 		"lifted, with swap": {`{}`, `{"memory":{"limit":-1,"swap":5}}`, `{"memory":{"limit":-1,"swap":5}}`},
+		"idle":              {`{"cpu":{"shares":5}}`, `{"cpu":{"idle":1}}`, `{"cpu":{"idle":1}}`},
+		"not idle":          {`{"cpu":{"shares":5,"idle":0}}`, `{"cpu":{"idle":0}}`, `{"cpu":{"idle":0}}`},
+		"idle no more":      {`{"cpu":{"shares":5,"idle":1}}`, `{"cpu":{"idle":0}}`, `{"cpu":{"shares":5,"idle":0}}`},
+		"with other shares": {`{"cpu":{"shares":5,"idle":1}}`, `{"cpu":{"shares":6,"idle":0}}`, `{"cpu":{"shares":6,"idle":0}}`},
 		"checked":           {`{"memory":{"checkBeforeUpdate":true}}`, `{"memory":{"limit":5}}`, `{"memory":{"limit":5,"checkBeforeUpdate":true}}`},
 		"not checked":       {`{"memory":{"checkBeforeUpdate":true}}`, `{"memory":{"limit":5,"checkBeforeUpdate":false}}`, `{"memory":{"limit":5,"checkBeforeUpdate":false}}`},
 	} {

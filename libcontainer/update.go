@@ -102,18 +102,27 @@ func check(res, held *specs.LinuxResources) error {
 
 // complete adds to res what goes without saying.
 func complete(res, held *specs.LinuxResources) *specs.LinuxResources {
-	if res.Memory == nil {
-		return res
+	out := *res
+	if res.Memory != nil {
+		memory := *res.Memory
+		if isSet(memory.Limit) && *memory.Limit == -1 && !isSet(memory.Swap) {
+			memory.Swap = memory.Limit
+		}
+		if memory.CheckBeforeUpdate == nil && held.Memory != nil {
+			memory.CheckBeforeUpdate = held.Memory.CheckBeforeUpdate
+		}
+		out.Memory = &memory
 	}
-	out, memory := *res, *res.Memory
-	if isSet(memory.Limit) && *memory.Limit == -1 && !isSet(memory.Swap) {
-		memory.Swap = memory.Limit
+	if res.CPU != nil && held.CPU != nil && !isSet(res.CPU.Shares) && endsIdle(res.CPU, held.CPU) {
+		cpu := *res.CPU
+		cpu.Shares = held.CPU.Shares // the kernel has forgotten it (sched_group_set_idle)
+		out.CPU = &cpu
 	}
-	if memory.CheckBeforeUpdate == nil && held.Memory != nil {
-		memory.CheckBeforeUpdate = held.Memory.CheckBeforeUpdate
-	}
-	out.Memory = &memory
 	return &out
+}
+
+func endsIdle(res, held *specs.LinuxCPU) bool {
+	return res.Idle != nil && *res.Idle == 0 && isSet(held.Idle)
 }
 
 func isSet[T comparable](v *T) bool { return v != nil && *v != *new(T) }
