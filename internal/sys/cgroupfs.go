@@ -140,18 +140,11 @@ func CgroupEvents(fd int, buf []byte) (int, error) {
 // PollPri waits until the file has changed since it was last read (POLLPRI, as cgroup.events and memory.events say it) or
 // the time is over, which it reports as false. A removed cgroup is a change too.
 func PollPri(fd int, timeout time.Duration) (bool, error) {
-	deadline := time.Now().Add(timeout)
-	for {
-		left := max(time.Until(deadline), 0)
-		ts := unix.NsecToTimespec(left.Nanoseconds())
-		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, &ts, nil)
-		switch {
-		case err == nil:
-			return n > 0, nil
-		case !errors.Is(err, unix.EINTR):
-			return false, os.NewSyscallError("ppoll", err)
-		}
+	err := pollBy(fd, unix.POLLPRI, time.Now().Add(timeout))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, nil
 	}
+	return err == nil, err
 }
 
 // CgroupChildren lists the names of the cgroups below dir. The order is the kernel's.

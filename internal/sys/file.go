@@ -206,6 +206,15 @@ func OwnerOf(f *os.File) (uint32, error) {
 	return st.Uid, err
 }
 
+// Owner gives the uid of the owner of what path names, as this process's user namespace sees it. stat(2).
+func Owner(path string) (uint32, error) {
+	var st unix.Stat_t
+	if err := retryEINTR(func() error { return unix.Stat(path, &st) }); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st.Uid, nil
+}
+
 // MemfdExecutable makes an anonymous file that can be sealed and executed. The caller closes it. memfd_create(2).
 func MemfdExecutable(name string) (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING

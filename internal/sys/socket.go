@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +28,86 @@ func ConnectUnix(path string) (int, error) {
 		return -1, &os.PathError{Op: "connect", Path: path, Err: err}
 	}
 	return fd, nil
+}
+
+// ConnectUnixBy connects to the stream socket at path (a leading @ is an abstract one), waiting no longer than the deadline for
+// room in its backlog: os.ErrDeadlineExceeded. The descriptor is for WriteBy and ReadBy. The caller closes it. unix(7).
+func ConnectUnixBy(path string, deadline time.Time) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	err = retryEINTR(func() error {
+		// The backlog of a unix socket cannot be polled for. connect(2) waits for it, for as long as SO_SNDTIMEO says.
+		left := unix.NsecToTimeval(max(time.Until(deadline), time.Millisecond).Nanoseconds())
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &left); err != nil {
+			return err
+		}
+		return unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	})
+	switch {
+	case err == nil:
+		return fd, nil
+	case errors.Is(err, unix.EAGAIN):
+		err = os.ErrDeadlineExceeded
+	}
+	unix.Close(fd)
+	return -1, &os.PathError{Op: "connect", Path: path, Err: err}
+}
+
+// WriteBy writes all of b to a socket, waiting no longer than the deadline for room: os.ErrDeadlineExceeded.
+func WriteBy(fd int, b []byte, deadline time.Time) error {
+	for len(b) > 0 {
+		n, err := unix.SendmsgN(fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch {
+		case err == nil:
+			b = b[n:]
+		case errors.Is(err, unix.EAGAIN):
+			if err := pollBy(fd, unix.POLLOUT, deadline); err != nil {
+				return err
+			}
+		case !errors.Is(err, unix.EINTR):
+			return os.NewSyscallError("sendmsg", err)
+		}
+	}
+	return nil
+}
+
+// ReadBy reads what there is from a socket, waiting no longer than the deadline for something to be there:
+// os.ErrDeadlineExceeded. The end is io.EOF.
+func ReadBy(fd int, b []byte, deadline time.Time) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		switch {
+		case err == nil && n == 0:
+			return 0, io.EOF
+		case err == nil:
+			return n, nil
+		case errors.Is(err, unix.EAGAIN):
+			if err := pollBy(fd, unix.POLLIN, deadline); err != nil {
+				return 0, err
+			}
+		case !errors.Is(err, unix.EINTR):
+			return 0, os.NewSyscallError("recvfrom", err)
+		}
+	}
+}
+
+// pollBy waits until the descriptor is ready, but no longer than the deadline: os.ErrDeadlineExceeded.
+func pollBy(fd int, events int16, deadline time.Time) error {
+	for {
+		ts := unix.NsecToTimespec(max(time.Until(deadline), 0).Nanoseconds())
+		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: events}}, &ts, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("ppoll", err)
+		case n == 0:
+			return os.ErrDeadlineExceeded
+		default:
+			return nil
+		}
+	}
 }
 
 // SendFD sends one descriptor with the payload, which must not be empty, in one message. unix(7), SCM_RIGHTS.
