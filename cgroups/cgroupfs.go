@@ -77,17 +77,13 @@ func (m *cgroupfs) Create() error {
 }
 
 func (m *cgroupfs) create() error {
-	// First, as it may be refused and leaves nothing.
-	program, err := devbpf.Load(m.plan.program)
-	switch {
-	case err == nil:
-		defer unix.Close(program)
-	case m.plan.rootless && errors.Is(err, unix.EPERM):
-		// In a user namespace nobody can load one, and nobody can make a device node either: what there is to open is what
-		// the host's root lets the user open.
-		program, m.noDeviceRules = -1, true
-	default:
+	program, err := loadProgram(m.plan.program, m.plan.rootless) // First, as it may be refused and leaves nothing.
+	if err != nil {
 		return err
+	}
+	m.noDeviceRules = program < 0
+	if program >= 0 {
+		defer unix.Close(program)
 	}
 	cg, err := v2.Create(m.plan.tree, m.plan.path, m.plan.settings)
 	if err != nil {
@@ -101,6 +97,16 @@ func (m *cgroupfs) create() error {
 	}
 	m.cg = cg
 	return nil
+}
+
+// loadProgram loads the device program. In a user namespace nobody can load one, and nobody can make a device node either: what
+// there is to open is what the host's root lets the user open. A rootless container then has none, and the descriptor is -1.
+func loadProgram(program []sys.BPFInsn, rootless bool) (int, error) {
+	fd, err := devbpf.Load(program)
+	if rootless && errors.Is(err, unix.EPERM) {
+		return -1, nil
+	}
+	return fd, err
 }
 
 // attach attaches the device program. A cgroup that was there before us may have one of an earlier container.

@@ -13,7 +13,11 @@ import (
 	"tare/cgroups/v2"
 )
 
-func (m *cgroupfs) Update(res *specs.LinuxResources) error {
+func (m *cgroupfs) Update(res *specs.LinuxResources) error { return m.update(res, nil) }
+
+// update changes limits and device rules. Whoever else is to know of it is told between the two: a systemd that is to let our
+// program open a device, for instance.
+func (m *cgroupfs) update(res *specs.LinuxResources, tell func([]v2.Setting) error) error {
 	if res == nil || reflect.ValueOf(*res).IsZero() {
 		return nil
 	}
@@ -32,12 +36,14 @@ func (m *cgroupfs) Update(res *specs.LinuxResources) error {
 		return err
 	}
 	undo, err := m.cg.Apply(settings)
-	if err != nil || program < 0 {
+	if err != nil {
 		return err
 	}
-	dir, err := m.cg.File()
-	if err == nil {
-		err = devbpf.Replace(int(dir.Fd()), program)
+	if tell != nil {
+		err = tell(settings)
+	}
+	if err == nil && program >= 0 {
+		err = m.replaceProgram(program)
 	}
 	if err != nil {
 		if lost := undo(); lost != nil {
@@ -45,6 +51,14 @@ func (m *cgroupfs) Update(res *specs.LinuxResources) error {
 		}
 	}
 	return err
+}
+
+func (m *cgroupfs) replaceProgram(program int) error {
+	dir, err := m.cg.File()
+	if err != nil {
+		return err
+	}
+	return devbpf.Replace(int(dir.Fd()), program)
 }
 
 // changes says what Update is to write, after seeing that there are controllers for it.

@@ -18,9 +18,11 @@ import (
 // Config is what decides on a container's cgroup, beside its limits.
 type Config struct {
 	ID       string
-	Path     string // linux.cgroupsPath; "" is the id
+	Path     string // linux.cgroupsPath; "" stands for the id
 	Systemd  bool   // systemd is to make the cgroup
 	Rootless bool   // we are not the host's root: do without a cgroup if none is asked for, and without device rules
+
+	Annotations map[string]string // those of the unit's properties are for systemd
 
 	OwnDevicesOnly bool // without the default device rules: nothing but linux.resources.devices is allowed
 	Shown          bool // the container gets to see its cgroup, and so needs one in every hierarchy of cgroup v1
@@ -33,13 +35,15 @@ type Config struct {
 // OOMKills is 0, and Freeze, Pids, Update and Stats fail with ErrNoCgroup. Whoever kills has to know the init process.
 type Manager interface {
 	// Create makes the cgroup, writes the limits and attaches the device program. All of it holds when it returns, before a
-	// process is in it; on failure nothing of it is left.
+	// process is in it; on failure nothing of it is left. Where Dir is nil afterwards, the rest of it is up to Adopt.
 	Create() error
 	// Dir returns the directory, opened with O_PATH, for CLONE_INTO_CGROUP. It belongs to the Manager. It is nil where
 	// there is no cgroup to be born in.
 	Dir() (*os.File, error)
-	// Adopt moves a process that was born in Dir into what else the cgroup consists of: on cgroup v1 nobody can be born where
-	// he belongs. It comes before the process runs anything of the container's. On cgroup v2 there is nothing to do.
+	// Adopt moves a process that was born in Dir, or in our own cgroup where that is nil, into what else the cgroup consists of:
+	// on cgroup v1 nobody can be born where he belongs, and systemd makes no scope without a process. It comes before the
+	// process runs anything of the container's, and all limits hold when it returns. If it fails, Remove removes what there is
+	// of the cgroup. A cgroup of v2 that we make ourselves is all there before.
 	Adopt(pid int) error
 	// AddProcess moves a process into the cgroup.
 	AddProcess(pid int) error
@@ -74,7 +78,7 @@ type Manager interface {
 	// OOMKills counts the processes killed for want of memory, 0 without the memory controller.
 	OOMKills() (uint64, error)
 	// State is what Load needs to have the Manager again. It is known before Create, so that it can be on disk before it;
-	// a rootless container's may change with Create.
+	// a rootless container's may change with Create, and systemd's with AddProcess.
 	State() State
 	// Close gives back descriptors. The Manager stays usable.
 	Close() error
@@ -90,6 +94,7 @@ type OOMWatch interface {
 // The drivers, as State names them.
 const (
 	DriverCgroupfs = "cgroupfs" // through the files of cgroup v2, and v1 where controllers are there
+	DriverSystemd  = "systemd"  // cgroup v2, made by systemd
 	DriverNone     = "none"     // no cgroup of its own
 )
 
@@ -101,17 +106,19 @@ type State struct {
 
 	V1 []v1.Dir `json:"v1,omitempty"` // those on cgroup v1; Mount and Path may be missing then
 
+	Unit     string `json:"unit,omitempty"`    // with systemd, whose cgroup it is
+	Bus      string `json:"bus,omitempty"`     // of a user's systemd; later commands may have no environment to find it by
+	UnitMade bool   `json:"started,omitempty"` // systemd has made the unit
+
 	OwnDevicesOnly bool `json:"ownDevicesOnly,omitempty"` // as in Config, for Update
 	NoDeviceRules  bool `json:"noDeviceRules,omitempty"`  // made by who may load no program: Update does without, as Create did
 
-	Late *LateLimit `json:"lateMemory,omitempty"` // for Started
+	Late     *LateLimit `json:"lateMemory,omitempty"` // for Started
+	LatePids *LateLimit `json:"latePids,omitempty"`   // with systemd: of pids.max
 }
 
 // New says which cgroup the container gets, and checks that all its limits can be held there. It changes nothing.
 func New(cfg Config, res *specs.LinuxResources) (Manager, error) {
-	if cfg.Systemd {
-		return nil, ErrSystemd
-	}
 	program, err := devbpf.Program(devices(res), !cfg.OwnDevicesOnly)
 	if err != nil {
 		return nil, err
@@ -120,7 +127,10 @@ func New(cfg Config, res *specs.LinuxResources) (Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tree == nil || tree.Mount == unifiedRoot {
+	switch {
+	case cfg.Systemd:
+		return newUnitManager(cfg, res, tree, program)
+	case tree == nil || tree.Mount == unifiedRoot:
 		return newLegacy(cfg, res, tree, program)
 	}
 	settings, err := v2.Settings(res)
@@ -153,20 +163,22 @@ func (cfg Config) optional(settings []v2.Setting) bool {
 
 // Load returns the Manager that had that state. It does not look whether the cgroup is there.
 func Load(s State) (Manager, error) {
-	switch s.Driver {
-	case DriverNone:
+	switch {
+	case s.Driver == DriverNone:
 		return &cgroupfs{absent: true}, nil
-	case DriverCgroupfs:
-		if len(s.V1) > 0 {
-			return loadLegacy(s)
-		}
-		m, err := loadCgroupfs(s)
-		if err != nil {
-			return nil, err
-		}
-		return m, nil
+	case s.Driver == DriverCgroupfs && len(s.V1) > 0:
+		return loadLegacy(s)
+	case s.Driver != DriverCgroupfs && s.Driver != DriverSystemd:
+		return nil, fmt.Errorf("state: unknown cgroup driver %q", s.Driver)
 	}
-	return nil, fmt.Errorf("state: unknown cgroup driver %q", s.Driver)
+	m, err := loadCgroupfs(s)
+	if err != nil {
+		return nil, err
+	}
+	if s.Driver == DriverSystemd {
+		return loadUnit(s, m)
+	}
+	return m, nil
 }
 
 func loadCgroupfs(s State) (*cgroupfs, error) {

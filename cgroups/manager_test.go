@@ -163,7 +163,6 @@ func TestNewRefuses(t *testing.T) {
 		is   error
 		want string
 	}{
-		{"systemd", Config{ID: "x", Systemd: true}, specs.LinuxResources{}, ErrSystemd, "systemd cgroup driver: not in this build yet"},
 		{"no name", Config{Path: "/.."}, specs.LinuxResources{}, nil, `linux.cgroupsPath (/linux/cgroupsPath): "/.." names no cgroup but the root`},
 		{
 			"an unknown controller",

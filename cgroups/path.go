@@ -45,16 +45,22 @@ func join(base string, cfg Config) (string, error) {
 // ownParent takes the parent of the v2 cgroup from the text of /proc/self/cgroup. A cgroup with processes in it, which ours
 // has, can give no controllers to cgroups below it: so containers are made beside ours.
 func ownParent(text []byte) (string, error) {
-	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		own, ok := strings.CutPrefix(string(line), "0::")
-		if !ok {
-			continue
-		}
-		own = strings.TrimSuffix(own, " (deleted)")
-		if !strings.HasPrefix(own, "/") || own == "/.." || strings.HasPrefix(own, "/../") {
-			return "", fmt.Errorf("%q is outside of our cgroup namespace", own)
-		}
-		return path.Dir(path.Clean(own)), nil
+	own, ok := unifiedPath(text)
+	if !ok {
+		return "", errors.New("no line for cgroup v2 in /proc/self/cgroup")
 	}
-	return "", errors.New("no line for cgroup v2 in /proc/self/cgroup")
+	if !strings.HasPrefix(own, "/") || own == "/.." || strings.HasPrefix(own, "/../") {
+		return "", fmt.Errorf("%q is outside of our cgroup namespace", own)
+	}
+	return path.Dir(path.Clean(own)), nil
+}
+
+// unifiedPath takes the v2 cgroup from the text of /proc/PID/cgroup.
+func unifiedPath(text []byte) (string, bool) {
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		if own, ok := strings.CutPrefix(string(line), "0::"); ok {
+			return strings.TrimSuffix(own, " (deleted)"), true
+		}
+	}
+	return "", false
 }

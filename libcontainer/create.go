@@ -151,6 +151,9 @@ func (c *creation) planCgroup() (err error) {
 		OwnDevicesOnly: c.bundle.Spec.Annotations[bundle.AnnotationDefaultDevices] == "false",
 	}
 	config.Shown = slices.ContainsFunc(c.bundle.Spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
+	if c.o.SystemdCgroup {
+		config.Annotations = c.bundle.Spec.Annotations
+	}
 	var resources *specs.LinuxResources
 	if l := c.bundle.Spec.Linux; l != nil {
 		config.Path, resources = l.CgroupsPath, l.Resources

@@ -80,7 +80,7 @@ func (c *Container) Start() error {
 
 // limitLate has the limit hold that left no room for the start. A workload that it cannot be set for does not go on.
 func (c *Container) limitLate(init int) error {
-	if c.state.Cgroup == nil || c.state.Cgroup.Late == nil {
+	if s := c.state.Cgroup; s == nil || s.Late == nil && s.LatePids == nil {
 		return nil
 	}
 	cg, err := c.cgroup()

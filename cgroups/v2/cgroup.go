@@ -114,18 +114,27 @@ func gone(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)
 }
 
-// ReplaceValue writes value to a file that still has the value until. A cgroup that is gone has none.
-func (c *Cgroup) ReplaceValue(file, until, value string) error {
+// HasValue says whether a file has that value. A cgroup that is gone has none.
+func (c *Cgroup) HasValue(file, value string) (bool, error) {
 	_, err := c.File()
 	var now []byte
 	if err == nil {
 		now, err = sys.CgroupReadSmall(c.fd(), file)
 	}
-	if err == nil && strings.TrimSpace(string(now)) == until {
-		err = sys.CgroupWrite(c.fd(), file, value)
+	if err != nil && !gone(err) {
+		return false, fmt.Errorf("read %s/%s: %w", c.Dir, file, errno(err))
 	}
-	if err == nil || gone(err) {
-		return nil
+	return err == nil && strings.TrimSpace(string(now)) == value, nil
+}
+
+// ReplaceValue writes value to a file that still has the value until.
+func (c *Cgroup) ReplaceValue(file, until, value string) error {
+	still, err := c.HasValue(file, until)
+	if err != nil || !still {
+		return err
 	}
-	return fmt.Errorf("write %q to %s/%s: %w", value, c.Dir, file, errno(err))
+	if err := sys.CgroupWrite(c.fd(), file, value); err != nil && !gone(err) {
+		return fmt.Errorf("write %q to %s/%s: %w", value, c.Dir, file, errno(err))
+	}
+	return nil
 }

@@ -25,8 +25,8 @@ const (
 
 // For makes the document of the build with this version and commit. What is empty is left out.
 //
-// The one annotation of a config that changes what tare does (bundle.AnnotationDefaultDevices) takes rights away, so
-// potentiallyUnsafeConfigAnnotations is empty.
+// Of the annotations that change what tare does, those that set properties of a systemd unit may be unsafe, though a list says
+// which ones (package cgroups/systemd); the other one (bundle.AnnotationDefaultDevices) takes rights away.
 func For(version, commit string) *features.Features {
 	return &features.Features{
 		OCIVersionMin: specMin,
@@ -45,7 +45,7 @@ func For(version, commit string) *features.Features {
 			NetDevices:      &features.NetDevices{Enabled: no()},
 		},
 		Annotations:                        annotations(version, commit),
-		PotentiallyUnsafeConfigAnnotations: nil,
+		PotentiallyUnsafeConfigAnnotations: []string{"org.systemd.property."},
 	}
 }
 
@@ -61,7 +61,7 @@ func mountOptions() []string {
 }
 
 func cgroup() *features.Cgroup {
-	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: no(), SystemdUser: no(), Rdma: yes()}
+	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: yes(), SystemdUser: yes(), Rdma: yes()}
 }
 
 // seccompFeatures leaves the action out that needs a listener, for the same reason.
