@@ -3,9 +3,7 @@ package libcontainer
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"tare/cgroups"
@@ -84,21 +82,10 @@ func (c *creation) warn(text string) {
 	}
 }
 
-// maxDescriptors is more than a process can have open (fs.nr_open).
-const maxDescriptors = 1 << 30
-
 // checkDescriptors makes sure that the descriptors which the workload is to inherit were really passed: in the
 // place of a missing one it would get one of ours.
 func (c *creation) checkDescriptors() error {
-	if c.o.ListenFDs > maxDescriptors || c.o.PreserveFDs > maxDescriptors {
-		return fmt.Errorf("preserved descriptors: %d and %d of socket activation: %w", c.o.PreserveFDs, c.o.ListenFDs, unix.EBADF)
-	}
-	for fd := 3; fd < 3+c.o.ListenFDs+c.o.PreserveFDs; fd++ {
-		if !sys.IsInherited(fd) {
-			return fmt.Errorf("preserved descriptor %d: %w", fd, unix.EBADF)
-		}
-	}
-	return nil
+	return checkInherited(c.o.ListenFDs, c.o.PreserveFDs)
 }
 
 func (c *creation) seal() error {
@@ -126,24 +113,15 @@ func (c *creation) loadBundle() (err error) {
 }
 
 func (c *creation) reseal() error {
-	if err := c.exe.Reseal(c.bundle.Spec); err != nil {
-		return err
+	if launch.JoinsPIDNamespace(c.bundle.Spec) {
+		if err := c.exe.Reseal(); err != nil {
+			return err
+		}
 	}
 	return sys.CloseOnExecFrom(3) // no hook gets what the caller leaked; the init stage gets what it is to have by number
 }
 
-// checkOutputs refuses a pid file that cannot be written before a workload has run in vain.
-func (c *creation) checkOutputs() error {
-	if c.o.PidFile == "" {
-		return nil
-	}
-	fd, err := sys.Openat(unix.AT_FDCWD, filepath.Dir(c.o.PidFile), unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return fmt.Errorf("pid file: %w", err)
-	}
-	sys.Close(fd)
-	return nil
-}
+func (c *creation) checkOutputs() error { return checkPidFile(c.o.PidFile) }
 
 func (c *creation) planCgroup() (err error) {
 	config := cgroups.Config{
@@ -163,10 +141,18 @@ func (c *creation) planCgroup() (err error) {
 }
 
 func (c *creation) compileFilter() (err error) {
-	if l := c.bundle.Spec.Linux; l != nil && l.Seccomp != nil {
-		c.filter, err = seccomp.Compile(l.Seccomp)
+	if l := c.bundle.Spec.Linux; l != nil {
+		c.filter, err = compileFilter(l.Seccomp)
 	}
 	return err
+}
+
+// compileFilter gives nil for no profile.
+func compileFilter(profile *specs.LinuxSeccomp) (*seccomp.Program, error) {
+	if profile == nil {
+		return nil, nil
+	}
+	return seccomp.Compile(profile)
 }
 
 // reserve makes the state directory and writes down what is about to be made, so that `delete --force` finds
@@ -179,7 +165,7 @@ func (c *creation) reserve() (err error) {
 	c.state = &state.State{
 		Version: specs.Version, ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs,
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
-		Created: time.Now().UTC(), Creating: true,
+		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
@@ -374,7 +360,8 @@ func (c *creation) awaitMounts() error {
 }
 
 func (c *creation) awaitReady() error {
-	c.foreground.arm(c.init.Pidfd, c.console.ours > 0)
+	c.foreground.arm(c.console.ours > 0)
+	c.foreground.aim(c.init.Pidfd)
 	err := c.init.Go()
 	if err == nil {
 		err = c.init.AwaitReady()
@@ -412,30 +399,9 @@ func (c *creation) handOver() error {
 	return nil
 }
 
-func (c *creation) sendPidfd() error {
-	if c.o.PidfdSocket == "" {
-		return nil
-	}
-	socket, err := sys.ConnectUnix(c.o.PidfdSocket)
-	if err != nil {
-		return fmt.Errorf("pidfd socket: %w", err)
-	}
-	defer unix.Close(socket)
-	if err := sys.SendFD(socket, c.init.Pidfd, "standard"); err != nil {
-		return fmt.Errorf("pidfd socket: %w", err)
-	}
-	return nil
-}
+func (c *creation) sendPidfd() error { return sendPidfd(c.o.PidfdSocket, c.init.Pidfd, "standard") }
 
-func (c *creation) writePidFile() error {
-	if c.o.PidFile == "" {
-		return nil
-	}
-	if err := sys.ReplaceFile(c.o.PidFile, strconv.AppendInt(nil, int64(c.init.Pid), 10), 0o666); err != nil {
-		return fmt.Errorf("pid file: %w", err)
-	}
-	return nil
-}
+func (c *creation) writePidFile() error { return writePidFile(c.o.PidFile, c.init.Pid) }
 
 // memoryHint says so when the init process was killed because the container's memory limit is too small for it.
 func (c *creation) memoryHint(err error) error {

@@ -19,7 +19,11 @@ var (
 	ErrNotPaused  = errors.New("container not paused")
 	ErrStarted    = errors.New("cannot start an already running container")
 	ErrStopped    = errors.New("cannot start a container that has stopped")
-	ErrPaused     = errors.New("cannot start a container in the paused state")
+
+	errExecStopped  = errors.New("cannot exec in a stopped container")
+	errExecPaused   = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	errExecCreating = errors.New("cannot exec in a container that is still being created")
+	ErrPaused       = errors.New("cannot start a container in the paused state")
 )
 
 // startError puts an error of the init process's birth into the words that managers know: Docker and Podman

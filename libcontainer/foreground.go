@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -14,16 +15,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// foreground is what a run does that stands between the caller and the workload: it passes signals on, shows the
-// terminal and reaps. A nil foreground, that of other commands, does nothing.
+// foreground is what a run or an exec does that stands between the caller and the workload: it passes signals on, shows
+// the terminal and reaps. A nil foreground, that of other commands, does nothing.
 type foreground struct {
-	armed chan struct{} // closed once the usual signals are caught
-	proxy atomic.Pointer[console.Proxy]
+	armed  chan struct{} // closed once the usual signals are caught
+	target chan int      // gets a pidfd of the workload
+	proxy  atomic.Pointer[console.Proxy]
 }
 
-// arm starts to catch signals and to pass them on, beside whatever else is to be done: to catch one takes the Go
-// runtime a conversation of two threads. Until then a signal ends this process, and with it the unfinished container.
-func (f *foreground) arm(pidfd int, terminal bool) {
+func newForeground() *foreground {
+	return &foreground{armed: make(chan struct{}), target: make(chan int, 1)}
+}
+
+// arm starts to catch signals, to pass them on to what aim names, beside whatever else is to be done: to catch one takes
+// the Go runtime a conversation of two threads. Until then a signal ends this process, and with it the unfinished workload.
+func (f *foreground) arm(terminal bool) {
 	if f == nil {
 		return
 	}
@@ -35,8 +41,30 @@ func (f *foreground) arm(pidfd int, terminal bool) {
 			signal.Notify(signals, unix.SIGWINCH, unix.SIGPIPE)
 		}
 		close(f.armed)
-		f.pass(signals, pidfd)
+		f.pass(signals, <-f.target)
 	}()
+}
+
+// aim says who is to get the signals.
+func (f *foreground) aim(pidfd int) {
+	if f != nil {
+		f.target <- pidfd
+	}
+}
+
+// show starts to show the terminal whose master comes through the socket.
+func (f *foreground) show(socket int) error {
+	master, err := sys.RecvFD(socket)
+	if err != nil {
+		return fmt.Errorf("terminal: %w", err)
+	}
+	proxy, err := console.NewProxy(master)
+	if err != nil {
+		return fmt.Errorf("terminal: %w", err)
+	}
+	f.proxy.Store(proxy)
+	proxy.Start()
+	return nil
 }
 
 // restDelay is the age from which a workload gets the less usual signals: a short one need not wait for them to be caught.

@@ -29,3 +29,35 @@ type RunOptions struct {
 	Keep        bool // leave the stopped container's state and cgroup after its exit
 	NoSubreaper bool // do not adopt the workload's orphans while waiting
 }
+
+// ExecOptions are those of an exec. All paths are absolute or empty, but ProcessFile.
+type ExecOptions struct {
+	Root string // the state root
+	ID   string
+
+	// The process is what ProcessFile describes as JSON, or else the one of the container's config with Changes.
+	ProcessFile string
+	Changes     ProcessChanges
+
+	Detach        bool     // return once the process runs
+	IgnorePaused  bool     // start it in a paused container, where it waits like all others
+	Cgroups       []string // sub-cgroups of the container's for the process: at most one on cgroup v2
+	PidFile       string
+	ConsoleSocket string
+	PidfdSocket   string
+	PreserveFDs   int
+
+	Warn func(text string)
+}
+
+// ProcessChanges make another process of that of a container's config.
+type ProcessChanges struct {
+	Args            []string
+	Cwd             string   // empty: no change
+	Env             []string // appended: the last entry for a name counts
+	UID, GID        *uint32
+	AdditionalGIDs  []uint32 // appended
+	Capabilities    []string // added to the bounding, effective and permitted ones
+	NoNewPrivileges *bool
+	Terminal        bool // the config's does not count
+}

@@ -6,7 +6,6 @@ import (
 
 	"tare/internal/step"
 	"tare/internal/sys"
-	"tare/libcontainer/console"
 )
 
 // Run creates a container and starts its workload. In the foreground it waits for the end, deletes the
@@ -15,7 +14,7 @@ import (
 func Run(o RunOptions) (int, error) {
 	c := &creation{o: &o.CreateOptions, run: true}
 	if !o.Detach {
-		c.foreground = &foreground{armed: make(chan struct{})}
+		c.foreground = newForeground()
 		defer c.foreground.finish()
 		if !o.NoSubreaper {
 			if err := sys.SetChildSubreaper(); err != nil {
@@ -52,16 +51,9 @@ func also(err, second error) error {
 func (ct *Container) attend(c *creation) (int, error) {
 	fg := c.foreground
 	if fg != nil && c.console.ours > 0 {
-		master, err := sys.RecvFD(c.console.ours)
-		if err != nil {
-			return 0, fmt.Errorf("terminal: %w", err)
+		if err := fg.show(c.console.ours); err != nil {
+			return 0, err
 		}
-		proxy, err := console.NewProxy(master)
-		if err != nil {
-			return 0, fmt.Errorf("terminal: %w", err)
-		}
-		fg.proxy.Store(proxy)
-		proxy.Start()
 	}
 	if err := runPoststart(c.state); err != nil {
 		return 0, err

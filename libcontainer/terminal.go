@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// consoleEnd is where the master of the container's terminal goes: through a socket to who asked for it, or, in
+// consoleEnd is where the master of a terminal goes: through a socket to who asked for it, or, in
 // a run in the foreground, through a pair of our own to us.
 type consoleEnd struct {
 	socket *os.File // for the init stage; nil without a terminal
@@ -29,12 +29,16 @@ func (c *creation) wantsTerminal() bool {
 	return c.bundle.Spec.Process != nil && c.bundle.Spec.Process.Terminal
 }
 
-// checkTerminal refuses a terminal that nobody would show, and a socket that nothing would come through.
 func (c *creation) checkTerminal() error {
+	return checkTerminal(c.wantsTerminal(), c.foreground != nil, c.o.ConsoleSocket)
+}
+
+// checkTerminal refuses a terminal that nobody would show, and a socket that nothing would come through.
+func checkTerminal(wanted, foreground bool, socket string) error {
 	switch {
-	case c.wantsTerminal() && c.foreground == nil && c.o.ConsoleSocket == "":
+	case wanted && !foreground && socket == "":
 		return fmt.Errorf("%w: %w", errNoTerminalIn, errNeedsSocket)
-	case c.o.ConsoleSocket != "" && (c.foreground != nil || !c.wantsTerminal()):
+	case socket != "" && (foreground || !wanted):
 		return errVainSocket
 	}
 	return nil
@@ -44,29 +48,38 @@ func (c *creation) openConsole() error {
 	if !c.wantsTerminal() {
 		return nil
 	}
-	if c.o.ConsoleSocket != "" {
-		fd, err := sys.ConnectUnix(c.o.ConsoleSocket)
+	return c.console.open(c.o.ConsoleSocket)
+}
+
+// open connects to the socket, or makes a pair if there is none.
+func (e *consoleEnd) open(socket string) error {
+	if socket != "" {
+		fd, err := sys.ConnectUnix(socket)
 		if err != nil {
 			return fmt.Errorf("console socket: %w", err)
 		}
-		c.console.socket = os.NewFile(uintptr(fd), c.o.ConsoleSocket)
+		e.socket = os.NewFile(uintptr(fd), socket)
 		return nil
 	}
 	ours, theirs, err := sys.Socketpair()
 	if err != nil {
 		return err
 	}
-	c.console = consoleEnd{socket: os.NewFile(uintptr(theirs), "console"), ours: ours}
+	*e = consoleEnd{socket: os.NewFile(uintptr(theirs), "console"), ours: ours}
 	return nil
 }
 
 func (c *creation) closeConsole() error {
-	if c.console.socket != nil {
-		c.console.socket.Close()
-	}
-	if c.console.ours > 0 {
-		unix.Close(c.console.ours)
-	}
-	c.console = consoleEnd{}
+	c.console.close()
 	return nil
+}
+
+func (e *consoleEnd) close() {
+	if e.socket != nil {
+		e.socket.Close()
+	}
+	if e.ours > 0 {
+		unix.Close(e.ours)
+	}
+	*e = consoleEnd{}
 }

@@ -17,8 +17,8 @@ import (
 
 // Join names a namespace to enter.
 type Join struct {
-	Type int // one CLONE_NEW* flag
-	FD   int // an open descriptor of the namespace, borrowed
+	Type int // one CLONE_NEW* flag; several for a pidfd, of which CLONE_NEWUSER is taken first
+	FD   int // an open descriptor of the namespace, or a pidfd of a process in it (Linux 5.8). Borrowed
 }
 
 // Request says what Start starts. The zero value of every optional field means "none".
@@ -51,6 +51,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Step + ": " + e.Errno.Error() }
 
 func (e *Error) Unwrap() error { return e.Errno }
+
+// Executing tells that what failed is the execution of a Spawn's workload.
+func (e *Error) Executing() bool { return e.Step == stepExecute.String() }
 
 // Start starts the process and returns its pid as the caller sees it once it executes r.Exe. The process is a
 // child of the caller: when it is not needed any more, the caller waits for it.
@@ -229,15 +232,16 @@ func newStage(r *Request) (*stage, error) {
 	}
 	st.newUser = r.New&unix.CLONE_NEWUSER != 0
 	for _, j := range r.Join {
-		st.joinUser = st.joinUser || j.Type == unix.CLONE_NEWUSER
+		st.joinUser = st.joinUser || j.Type&unix.CLONE_NEWUSER != 0
+		st.twice = st.twice || j.Type&unix.CLONE_NEWPID != 0
 	}
 	// A PID namespace is entered by the next child only; a time namespace gets its offsets before its first
 	// process (time_namespaces(7)); and what is joined is joined with the privileges of before.
-	st.twice = len(r.Join) > 0 || len(r.TimeOffsets) > 0
+	st.twice = st.twice || len(r.Join) > 0 && r.New != 0 || len(r.TimeOffsets) > 0
 	// The parent stands still until a borrower executes, so none that waits for it; and a process in a namespace
 	// with others in it must not share a byte with us. To copy the page tables instead costs 0.3 ms, with the faults
 	// of both. (A new time namespace and shared memory exclude each other.)
-	st.borrow = !st.twice && !st.newUser && r.New&unix.CLONE_NEWTIME == 0
+	st.borrow = len(r.Join) == 0 && !st.twice && !st.newUser && r.New&unix.CLONE_NEWTIME == 0
 	var err error
 	if st.argv, err = syscall.SlicePtrFromStrings(r.Args); err != nil {
 		return nil, fmt.Errorf("arguments of the init stage: %w", err)

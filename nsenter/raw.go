@@ -22,7 +22,7 @@ type stage struct {
 	proc    int // /proc, -1 for none
 
 	newUser, joinUser bool
-	twice             bool // an entrant joins, and forks init
+	twice             bool // an entrant joins, and forks init, for what only a next child enters
 	borrow            bool // the child borrows the parent's memory, as vfork(2) does
 
 	report, reportRead int // pipe: messages to the parent
@@ -72,6 +72,8 @@ func fork(st *stage) (pid uintptr, errno syscall.Errno) {
 	afterForkInChild()
 	if st.twice {
 		enter(st)
+	} else {
+		joinAll(st)
 	}
 	become(st)
 	return 0, 0 // not reached
@@ -176,8 +178,10 @@ func joinStep(flag int) step {
 		return stepJoinUTS
 	case unix.CLONE_NEWCGROUP:
 		return stepJoinCgroup
+	case unix.CLONE_NEWTIME:
+		return stepJoinTime
 	}
-	return stepJoinTime
+	return stepJoinAll
 }
 
 // enterNewUser makes the new user namespace already for the entrant; init inherits it, and becomes its root. Not the
@@ -328,13 +332,17 @@ func hideExe(st *stage) {
 	}
 }
 
-// say writes one message.
+//go:nosplit
+//go:norace
+func say(st *stage, s step, value int32) { sayTo(st.report, s, value) }
+
+// sayTo writes one message.
 //
 //go:nosplit
 //go:norace
-func say(st *stage, s step, value int32) {
+func sayTo(pipe int, s step, value int32) {
 	m := message{step: s, value: value}
-	_, _, _ = syscall.RawSyscall(unix.SYS_WRITE, uintptr(st.report), uintptr(unsafe.Pointer(&m)), unsafe.Sizeof(m))
+	_, _, _ = syscall.RawSyscall(unix.SYS_WRITE, uintptr(pipe), uintptr(unsafe.Pointer(&m)), unsafe.Sizeof(m))
 }
 
 //go:nosplit

@@ -18,6 +18,7 @@ const (
 	stepJoinUTS
 	stepJoinCgroup
 	stepJoinTime
+	stepJoinAll
 	stepUnshareUser
 	stepUnshareTime
 	stepTimeOffsets
@@ -29,6 +30,13 @@ const (
 	stepInheritFD
 	stepCapabilities
 	stepExec
+	stepSpawn
+	stepSession
+	stepTerminal
+	stepLimits
+	stepFilter
+	stepFinalCaps
+	stepExecute
 )
 
 // String says what was attempted, as the head of an error.
@@ -54,6 +62,8 @@ func (s step) String() string {
 		return "join cgroup namespace: setns"
 	case stepJoinTime:
 		return "join time namespace: setns"
+	case stepJoinAll:
+		return "join the container's namespaces: setns"
 	case stepUnshareUser:
 		return "make new user namespace: unshare"
 	case stepUnshareTime:
@@ -76,6 +86,20 @@ func (s step) String() string {
 		return "give up CAP_DAC_OVERRIDE: capset"
 	case stepExec:
 		return "execute the init stage: execveat"
+	case stepSpawn:
+		return "make the process: clone"
+	case stepSession:
+		return "make a session: setsid"
+	case stepTerminal:
+		return "process.terminal (/process/terminal): make it the controlling one: ioctl TIOCSCTTY"
+	case stepLimits:
+		return "process.rlimits (/process/rlimits): prlimit"
+	case stepFilter:
+		return "linux.seccomp (/linux/seccomp): seccomp"
+	case stepFinalCaps:
+		return "linux.seccomp (/linux/seccomp): the profile forbids capset, which has still to take CAP_SYS_ADMIN away without process.noNewPrivileges: capset"
+	case stepExecute:
+		return "execute the process"
 	}
 	return "raw stage"
 }

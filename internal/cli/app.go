@@ -111,6 +111,8 @@ func (a *app) command(name string) *cli.Command {
 		return a.stateCommand()
 	case "list":
 		return a.listCommand()
+	case "exec":
+		return a.execCommand()
 	case "kill":
 		return a.killCommand()
 	case "delete":
@@ -134,7 +136,7 @@ func (a *app) command(name string) *cli.Command {
 // commandNames are the commands in the order of the help page.
 func commandNames() []string {
 	return []string{
-		"run", "create", "start", "kill", "delete", "pause", "resume", "update",
+		"run", "create", "start", "exec", "kill", "delete", "pause", "resume", "update",
 		"state", "list", "ps", "events", "spec", "features",
 	}
 }

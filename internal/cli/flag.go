@@ -33,6 +33,11 @@ func hiddenFlag(to *string, name string) cli.Flag {
 	return &cli.StringFlag{Name: name, Hidden: true, Local: true, Destination: to}
 }
 
+// listFlag is given once for each entry.
+func listFlag(to *[]string, usage, name string, aliases ...string) cli.Flag {
+	return &cli.StringSliceFlag{Name: name, Aliases: aliases, Usage: usage, Local: true, Destination: to}
+}
+
 func helpFlag(to *bool) cli.Flag {
 	return boolFlag(to, "print this page and leave", "help", "h")
 }

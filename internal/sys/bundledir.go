@@ -52,6 +52,20 @@ func (d *BundleDir) ReadFile(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
+// ReadStream reads the file at path to its end, up to limit bytes. It need not be a regular one: a pipe is waited for.
+func ReadStream(path string, limit int64) ([]byte, error) {
+	fd, err := Openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	defer Close(fd)
+	data, err := readAtMost(fd, 0, limit)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return data, nil
+}
+
 // CheckDirectory says what is wrong when path, absolute or relative to the bundle, is no directory: an errno.
 func (d *BundleDir) CheckDirectory(path string) error {
 	var st unix.Stat_t

@@ -12,6 +12,13 @@ func Unshare(flags int) error {
 	return syscallError("unshare", errno)
 }
 
+// Setns moves the calling thread into namespaces of the process of a pidfd (Linux 5.8); its next child into the PID
+// namespace. setns(2).
+func Setns(pidfd, flags int) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETNS, uintptr(pidfd), uintptr(flags), 0)
+	return syscallError("setns", errno)
+}
+
 // NamespaceType gives the CLONE_NEW* flag of a namespace's descriptor; ENOTTY for any other file. ioctl_ns(2).
 func NamespaceType(f *os.File) (int, error) {
 	t, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.NS_GET_NSTYPE, 0)
@@ -19,6 +26,16 @@ func NamespaceType(f *os.File) (int, error) {
 		return 0, &os.PathError{Op: "ioctl NS_GET_NSTYPE", Path: f.Name(), Err: errno}
 	}
 	return int(t), nil
+}
+
+// OwningUserNamespace opens the user namespace that the namespace of the descriptor belongs to; EPERM if it is no
+// descendant of the caller's. ioctl_ns(2).
+func OwningUserNamespace(f *os.File) (*os.File, error) {
+	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), unix.NS_GET_USERNS, 0)
+	if errno != 0 {
+		return nil, &os.PathError{Op: "ioctl NS_GET_USERNS", Path: f.Name(), Err: errno}
+	}
+	return os.NewFile(fd, "user namespace"), nil
 }
 
 // Sethostname sets the host name of the calling thread's UTS namespace. sethostname(2).

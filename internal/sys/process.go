@@ -123,6 +123,11 @@ func Poll(fds []unix.PollFd, timeout int) (n int, err error) {
 	return n, os.NewSyscallError("poll", err)
 }
 
+// IsChild tells whether pid is a child of this process that was not waited for, living or not. waitid(2).
+func IsChild(pid int) bool {
+	return retryEINTR(func() error { return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) }) == nil
+}
+
 // WaitExit waits until the process of the pidfd has ended, or for timeout milliseconds, and tells which.
 func WaitExit(pidfd, timeout int) (ended bool, err error) {
 	n, err := Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, timeout)
@@ -154,13 +159,40 @@ func AccessExec(path string) error {
 	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 }
 
+// Affinity is a set of CPUs, as large as the most that a kernel is built for. Words are of the size of the kernel's.
+type Affinity [8192 / wordBits]uint
+
+const wordBits = 32 << (^uint(0) >> 63)
+
 // SetAffinityAll lets the calling thread run on every CPU that its cpuset allows. sched_setaffinity(2).
 func SetAffinityAll() error {
-	var all [8192 / 64]uint64 // the most CPUs that a kernel is built for
+	var all Affinity
 	for i := range all {
-		all[i] = 1<<64 - 1
+		all[i] = ^uint(0)
 	}
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(all), uintptr(unsafe.Pointer(&all)))
+	return all.Set()
+}
+
+// SetAffinity lets the calling thread run on those of the CPUs that its cpuset allows; EINVAL if that is none.
+func SetAffinity(cpus []int) error {
+	var a Affinity
+	for _, n := range cpus {
+		if n < len(a)*wordBits {
+			a[n/wordBits] |= 1 << (n % wordBits)
+		}
+	}
+	return a.Set()
+}
+
+// GetAffinity gives the CPUs that the calling thread may run on. sched_getaffinity(2).
+func GetAffinity() (a Affinity, err error) {
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(a), uintptr(unsafe.Pointer(&a)))
+	return a, syscallError("sched_getaffinity", errno)
+}
+
+// Set lets the calling thread run on these CPUs. sched_setaffinity(2).
+func (a *Affinity) Set() error {
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(*a), uintptr(unsafe.Pointer(a)))
 	return syscallError("sched_setaffinity", errno)
 }
 

@@ -34,6 +34,22 @@ func isList(list string) bool {
 	return true
 }
 
+// CPUs are the numbers of a list that the checks of this package have found to be one.
+func CPUs(list string) (all []int) {
+	for item := range strings.SplitSeq(strings.TrimSuffix(list, "\n"), ",") {
+		first, last, isRange := strings.Cut(strings.TrimSpace(item), "-")
+		low, _ := listNumber(first)
+		high := low
+		if isRange {
+			high, _ = listNumber(last)
+		}
+		for n := low; n <= high; n++ {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
 func listNumber(s string) (int, bool) {
 	if !isDigits(s) {
 		return 0, false

@@ -96,13 +96,18 @@ func (p *Pty) Send(socket int) error {
 // Control makes the terminal the controlling one of the calling session leader, and its standard input,
 // output and error.
 func (p *Pty) Control() error {
-	defer p.Slave.Close()
-	slave := int(p.Slave.Fd())
-	if err := sys.SetControllingTerminal(slave); err != nil {
+	if err := sys.SetControllingTerminal(int(p.Slave.Fd())); err != nil {
+		p.Slave.Close()
 		return err
 	}
+	return p.Streams()
+}
+
+// Streams makes the terminal standard input, output and error.
+func (p *Pty) Streams() error {
+	defer p.Slave.Close()
 	for fd := range 3 {
-		if err := sys.Dup3(slave, fd); err != nil {
+		if err := sys.Dup3(int(p.Slave.Fd()), fd); err != nil {
 			return err
 		}
 	}

@@ -68,6 +68,9 @@ func (p *initProc) openRoot() (err error) {
 		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
 		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, Sources: p.cfg.Sources, NotifyDir: p.cfg.NotifyDir,
 	}, p.proc)
+	if err == nil {
+		p.dir = p.root.Root()
+	}
 	return err
 }
 
@@ -79,7 +82,7 @@ func (p *initProc) makeDir() error {
 	if p.process() == nil {
 		return nil
 	}
-	fd, err := p.root.Root().MkdirAll(p.process().Cwd, 0o755)
+	fd, err := p.dir.MkdirAll(p.process().Cwd, 0o755)
 	if err != nil {
 		return cwdError(err)
 	}
@@ -127,25 +130,31 @@ func (p *initProc) pivot() error {
 	return nil
 }
 
-func (p *initProc) openConsole() (err error) {
-	process := p.cfg.Spec.Process
+func (p *initProc) openConsole() error {
+	return p.openTerminal(func(pty *console.Pty) error { return p.root.Console(pty.Slave) }, (*console.Pty).Control)
+}
+
+// openTerminal gives the process the terminal that it asks for, and its master to who shows it.
+func (p *initProc) openTerminal(name, take func(*console.Pty) error) error {
+	process := p.process()
 	if process == nil || !process.Terminal || p.cfg.Console < 0 {
 		return nil
 	}
-	if p.pty, err = console.Open(p.root.Root(), p.proc); err != nil {
+	pty, err := console.Open(p.dir, p.proc)
+	if err != nil {
 		return err
 	}
-	if err := p.root.Console(p.pty.Slave); err != nil {
+	if err := name(pty); err != nil {
 		return err
 	}
-	if err := p.pty.Setup(process.ConsoleSize, process.User.UID); err != nil {
+	if err := pty.Setup(process.ConsoleSize, process.User.UID); err != nil {
 		return err
 	}
-	if err := p.pty.Send(p.cfg.Console); err != nil {
+	if err := pty.Send(p.cfg.Console); err != nil {
 		return err
 	}
 	sys.Close(p.cfg.Console)
-	return p.pty.Control()
+	return take(pty)
 }
 
 func (p *initProc) makeReadonly() error { return p.root.Readonly() }

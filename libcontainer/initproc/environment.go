@@ -58,7 +58,7 @@ const maxPasswd = 1 << 20
 // home is the home directory of uid by the container's /etc/passwd, "/" if that does not tell. The file is the
 // image's: only a regular one is read, and not without end (CVE-2026-47262).
 func (p *initProc) home(uid uint32) string {
-	fd, err := p.root.Root().Open("/etc/passwd")
+	fd, err := p.dir.Open("/etc/passwd")
 	if err != nil {
 		return "/"
 	}

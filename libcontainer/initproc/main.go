@@ -5,10 +5,10 @@ import (
 	"os"
 	"strconv"
 
+	"tare/internal/fsroot"
 	"tare/internal/procfs"
 	"tare/internal/step"
 	"tare/internal/sys"
-	"tare/libcontainer/console"
 	"tare/libcontainer/proto"
 	"tare/libcontainer/rootfs"
 
@@ -20,8 +20,8 @@ type initProc struct {
 	link proto.Link
 	cfg  *proto.Config
 	proc *procfs.Handle
-	root *rootfs.Rootfs
-	pty  *console.Pty
+	root *rootfs.Rootfs // while the container is made
+	dir  *fsroot.Root   // its root directory
 
 	umask   int      // of the caller
 	cwdLeft bool     // process.cwd is still to be entered, by the user
@@ -40,10 +40,17 @@ func Main(args []string) int {
 	p := &initProc{}
 	err := p.prepare(args)
 	if err == nil {
-		err = step.Run(p, createSteps)
+		err = step.Run(p, p.steps())
 	}
 	p.report(err)
 	return 1
+}
+
+func (p *initProc) steps() []step.Step[*initProc] {
+	if p.cfg.Exec != nil {
+		return execSteps
+	}
+	return createSteps
 }
 
 // prepare protects the process, and learns what it is to do. The kernel has it non-dumpable already, and dying
@@ -85,6 +92,9 @@ func (p *initProc) prepare(args []string) error {
 // closeOnExec marks what was inherited for this stage alone.
 func (p *initProc) closeOnExec() error {
 	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console, p.cfg.PidsMax}
+	if e := p.cfg.Exec; e != nil {
+		fds = append(fds, e.Target, e.Report)
+	}
 	for _, fd := range p.cfg.Sources {
 		fds = append(fds, fd)
 	}

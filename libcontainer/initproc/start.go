@@ -8,8 +8,10 @@ import (
 	"syscall"
 
 	"tare/internal/sys"
+	"tare/libcontainer/bundle"
 	"tare/libcontainer/creds"
 	"tare/libcontainer/hooks"
+	"tare/libcontainer/proto"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -175,8 +177,17 @@ func (p *initProc) startContainer() error {
 }
 
 // freeAffinity lets the workload run on every CPU that its cgroup allows: a manager may keep the runtime itself
-// on a few.
-func (p *initProc) freeAffinity() error { return sys.SetAffinityAll() }
+// on a few. A process that joins the container may be meant for a few, too.
+func (p *initProc) freeAffinity() error {
+	if p.cfg.Exec == nil || p.process().ExecCPUAffinity == nil || p.process().ExecCPUAffinity.Final == "" {
+		return sys.SetAffinityAll()
+	}
+	final := p.process().ExecCPUAffinity.Final
+	if err := sys.SetAffinity(bundle.CPUs(final)); err != nil {
+		return fmt.Errorf("process.execCPUAffinity.final (/process/execCPUAffinity/final): %s: %w: has the container's cgroup any of these CPUs?", final, err)
+	}
+	return nil
+}
 
 // setLimits sets process.rlimits. The runtime has raised the hard limits that only it may raise.
 func (p *initProc) setLimits() error {
@@ -208,13 +219,21 @@ func (p *initProc) limitPids() error {
 	return nil
 }
 
-// exec becomes the workload. It returns only with an error.
-func (p *initProc) exec() error {
+func (p *initProc) setUmask() {
 	umask := p.umask
 	if u := p.process().User.Umask; u != nil {
 		umask = int(*u)
 	}
 	sys.Umask(umask)
+}
+
+// tsync is a flag that would reach threads of the Go runtime, which have still to live until execve ends them. The workload
+// starts with one thread.
+const tsync = unix.SECCOMP_FILTER_FLAG_TSYNC
+
+// exec becomes the workload. It returns only with an error.
+func (p *initProc) exec() error {
+	p.setUmask()
 	if err := sys.CloseOnExecFrom(3 + p.cfg.ListenFDs + p.cfg.PreserveFDs); err != nil {
 		return err
 	}
@@ -225,9 +244,7 @@ func (p *initProc) exec() error {
 		return err
 	}
 	if p.cfg.Seccomp != nil {
-		// TSYNC would reach threads of the Go runtime that have still to live until execve ends them. The
-		// workload starts with one thread.
-		p.cfg.Seccomp.Flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC
+		p.cfg.Seccomp.Flags &^= tsync
 		if err := p.cfg.Seccomp.Load(); err != nil {
 			return fmt.Errorf("linux.seccomp (/linux/seccomp): %w", err)
 		}
@@ -238,5 +255,5 @@ func (p *initProc) exec() error {
 		}
 	}
 	errno := sys.Execve(p.program.path, p.program.argv, p.program.envv)
-	return execError(p.process().Args[0], errno)
+	return proto.ExecError(p.process().Args[0], errno)
 }

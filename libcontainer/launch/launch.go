@@ -53,12 +53,8 @@ var errInitGone = errors.New("the init stage died without a word")
 
 // Start starts the init stage: from here on it exists, and dies with the calling process (see nsenter.Start).
 func Start(o Options) (*Init, error) {
-	// What is forked from here on must not be traced by those it meets in a joined PID namespace. An ordinary
-	// user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.
-	if os.Geteuid() == 0 {
-		if err := sys.SetDumpable(false); err != nil {
-			return nil, err
-		}
+	if err := hide(); err != nil {
+		return nil, err
 	}
 	ns, err := newNamespaces(o.Spec)
 	if err != nil {
@@ -89,13 +85,22 @@ func Start(o Options) (*Init, error) {
 	defer closeAll(sources)
 	if err == nil {
 		var i *Init
-		if i, err = start(&o, req, ours); err == nil {
+		if i, err = start(req, ours, o.Warn); err == nil {
 			i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
 			return i, nil
 		}
 	}
 	unix.Close(ours)
 	return nil, err
+}
+
+// hide keeps what is forked from here on from being traced by those it meets in a joined PID namespace. An ordinary
+// user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.
+func hide() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return sys.SetDumpable(false)
 }
 
 // initEnv is the whole environment of the init stage. A garbage collection or a second thread running Go code
@@ -105,23 +110,15 @@ func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBA
 // fill completes the config by what only Start knows, and lists the descriptors to inherit.
 func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle, link int) (map[int]*os.File, error) {
 	c := o.Config
-	req.Inherit = append(req.Inherit, link, int(proc.File().Fd()))
-	c.Proc = int(proc.File().Fd())
-	c.Fifo, c.Console, c.PidsMax = -1, -1, -1
+	inherit(c, req, proc, link, o.Console)
+	c.Fifo, c.PidsMax = -1, -1
 	if o.Fifo != nil {
 		c.Fifo = int(o.Fifo.Fd())
 		req.Inherit = append(req.Inherit, c.Fifo)
 	}
-	if o.Console != nil {
-		c.Console = int(o.Console.Fd())
-		req.Inherit = append(req.Inherit, c.Console)
-	}
 	if o.PidsMax != nil {
 		c.PidsMax = int(o.PidsMax.Fd())
 		req.Inherit = append(req.Inherit, c.PidsMax)
-	}
-	for i := range c.ListenFDs + c.PreserveFDs {
-		req.Inherit = append(req.Inherit, 3+i)
 	}
 	c.UserNS = ns.has(unix.CLONE_NEWUSER)
 	if ns.new&unix.CLONE_NEWUSER == 0 {
@@ -147,23 +144,36 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle,
 	return sources, err
 }
 
+// inherit lists the descriptors that every stage inherits.
+func inherit(c *proto.Config, req *nsenter.Request, proc *procfs.Handle, link int, console *os.File) {
+	c.Proc, c.Console = int(proc.File().Fd()), -1
+	req.Inherit = append(req.Inherit, link, c.Proc)
+	if console != nil {
+		c.Console = int(console.Fd())
+		req.Inherit = append(req.Inherit, c.Console)
+	}
+	for i := range c.ListenFDs + c.PreserveFDs {
+		req.Inherit = append(req.Inherit, 3+i)
+	}
+}
+
 func closeAll(files map[int]*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
 }
 
-func start(o *Options, req *nsenter.Request, ours int) (*Init, error) {
+func start(req *nsenter.Request, ours int, warn func(string)) (*Init, error) {
 	// The workload, too, starts with the caller's limit, unless its config names one.
 	sys.RestoreNofile()
 	pid, err := nsenter.Start(req)
-	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 && req.New&unix.CLONE_NEWUSER == 0 {
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 && req.New != 0 && req.New&unix.CLONE_NEWUSER == 0 {
 		err = fmt.Errorf("%w: an ordinary user needs a user namespace (/linux/namespaces, type user)", err)
 	}
 	if err != nil {
-		return nil, cgroupError(err, o.Cgroup)
+		return nil, cgroupError(err, req.Cgroup)
 	}
-	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: o.Warn}
+	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: warn}
 	if i.Pidfd, err = sys.PidfdOpen(pid); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		_, _ = sys.Wait(pid)

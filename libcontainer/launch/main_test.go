@@ -96,9 +96,11 @@ func reseal() int {
 	if os.Args[1] == "join" {
 		spec.Linux.Namespaces[0].Path = "/proc/1/ns/pid"
 	}
-	if err := Seal().Reseal(spec); err != nil {
-		fmt.Println(err)
-		return 1
+	if JoinsPIDNamespace(spec) {
+		if err := Seal().Reseal(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
 	}
 	tell(aboutSelf())
 	return 0

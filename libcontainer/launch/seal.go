@@ -81,13 +81,13 @@ func resealed() bool {
 	return unix.Stat("/proc/self/exe", &st) == nil && st.Mode&0o777 == exeMode
 }
 
-// Reseal has the runtime go on from a sealed view of itself when the container joins a PID namespace. The raw
-// stage is in that namespace before it executes anything, and whoever may trace processes there without a user
-// namespace of its own would find the host's binary behind its /proc/PID/exe. It returns at once where that is
-// no concern, and does not return where it is.
+// Reseal has the runtime go on from a sealed view of itself when the raw stage joins a PID namespace (JoinsPIDNamespace,
+// Residence.InPIDNamespace). The raw stage is in that namespace before it executes anything, and whoever may trace
+// processes there without a user namespace of its own would find the host's binary behind its /proc/PID/exe. It returns
+// only if the runtime is sealed already.
 // Preconditions: nothing was made yet, as the program starts again from its beginning.
-func (e *Exe) Reseal(spec *specs.Spec) error {
-	if !joinsPIDNamespace(spec) || resealed() {
+func (e *Exe) Reseal() error {
+	if resealed() {
 		return nil
 	}
 	exe, err := e.await()
@@ -98,7 +98,8 @@ func (e *Exe) Reseal(spec *specs.Spec) error {
 	return sys.Execveat(exe, os.Args, append(os.Environ(), resealedEnv+"=1"))
 }
 
-func joinsPIDNamespace(spec *specs.Spec) bool {
+// JoinsPIDNamespace tells whether the container's first process joins a PID namespace.
+func JoinsPIDNamespace(spec *specs.Spec) bool {
 	if spec.Linux == nil {
 		return false
 	}

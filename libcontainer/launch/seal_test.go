@@ -295,7 +295,7 @@ func TestJoinsPIDNamespace(t *testing.T) {
 		"other":    {linux(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/n"}), false},
 		"joined":   {linux(specs.LinuxNamespace{Type: specs.NetworkNamespace}, specs.LinuxNamespace{Type: specs.PIDNamespace, Path: "/p"}), true},
 	} {
-		if got := joinsPIDNamespace(tt.spec); got != tt.want {
+		if got := JoinsPIDNamespace(tt.spec); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}

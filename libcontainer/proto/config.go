@@ -40,6 +40,14 @@ type Config struct {
 	ListenFDs   int    // descriptors from 3 on that belong to the workload
 	PreserveFDs int    // descriptors after those
 	NotifyDir   string // host directory with notify.sock, mounted at /run/notify
+
+	Exec *Exec // of a process that joins a container; nil for the container's first one
+}
+
+// Exec is what a process is told that joins a container, whose Spec has but that process.
+type Exec struct {
+	Target int // pidfd of the container's init process, whose PID namespace is to be joined; -1: the stage is where it belongs
+	Report int // pipe for what becomes of the process that is made in it; see nsenter.Spawn
 }
 
 // Hierarchy is one of cgroup v1.

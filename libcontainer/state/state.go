@@ -43,6 +43,8 @@ type State struct {
 	OwnPidNS    bool              `json:"own_pid_namespace"` // with it, the end of init is the end of all
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
 	Creating    bool              `json:"creating,omitempty"`
+	// NoNewKeyring tells that the container has the session keyring of who made it.
+	NoNewKeyring bool `json:"no_new_keyring,omitempty"`
 	// Resources are the limits that hold since an update; before the first one they are those of the config.
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 }

@@ -1,0 +1,306 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"tare/cgroups"
+	"tare/internal/document"
+	"tare/internal/procfs"
+	"tare/internal/step"
+	"tare/internal/sys"
+	"tare/libcontainer/bundle"
+	"tare/libcontainer/launch"
+	"tare/libcontainer/proto"
+	"tare/nsenter"
+	"tare/seccomp"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// execution is an exec at work.
+type execution struct {
+	o          *ExecOptions
+	foreground *foreground // nil with Detach
+
+	exe       *launch.Exe
+	container *Container
+	target    int // pidfd of the container's init process
+	residence launch.Residence
+	config    execConfig
+	process   *specs.Process
+	cgroup    cgroups.Manager
+	filter    *seccomp.Program
+	console   consoleEnd
+	entrant   *launch.Entrant
+	born      bool // in its cgroup; else it is to be moved
+}
+
+// execConfig is what an exec needs of the container's config, as it was at create.
+type execConfig struct {
+	Process *specs.Process `json:"process"`
+	Linux   struct {
+		Seccomp *specs.LinuxSeccomp `json:"seccomp"`
+	} `json:"linux"`
+}
+
+// execSteps is the runtime's side of a process that joins a container.
+var execSteps = []step.Step[*execution]{
+	{Name: "descriptors", Run: (*execution).checkDescriptors}, // before anything is opened that could take their place
+	{Name: "seal", Run: (*execution).seal, Undo: (*execution).closeExe},
+	{Name: "container", Run: (*execution).find, Undo: (*execution).leave},
+	{Name: "sealed runtime", Run: (*execution).reseal}, // starts again from main: before standard input is read
+	{Name: "process", Run: (*execution).loadProcess},
+	{Name: "terminal", Run: (*execution).checkTerminal},
+	{Name: "outputs", Run: (*execution).checkOutputs},
+	{Name: "seccomp", Run: (*execution).compileFilter},
+	{Name: "console", Run: (*execution).openConsole, Undo: (*execution).closeConsole},
+	{Name: "enter", Run: (*execution).enter, Undo: (*execution).kill},
+	{Name: "configure", Run: (*execution).configure},
+	{Name: "execute", Run: (*execution).awaitExecution},
+	{Name: "pidfd", Run: (*execution).sendPidfd},
+	{Name: "pid file", Run: (*execution).writePidFile}, // last: its presence says that all is done
+}
+
+// Exec runs one more process in a container. In the foreground it waits for its end and returns its exit code, 128+N after
+// signal N; detached it returns 0 when the process runs.
+func Exec(o ExecOptions) (int, error) {
+	e := &execution{o: &o, target: -1}
+	if !o.Detach {
+		e.foreground = newForeground()
+		defer e.foreground.finish()
+	}
+	if err := step.Run(e, execSteps); err != nil {
+		return 0, err
+	}
+	defer e.leave()
+	e.entrant.Close()
+	e.exe.Close()
+	if o.Detach {
+		return 0, nil
+	}
+	if e.console.ours > 0 {
+		if err := e.foreground.show(e.console.ours); err != nil {
+			return 0, also(err, e.kill())
+		}
+	}
+	return reapUntil(e.entrant.Pid)
+}
+
+func (e *execution) warn(text string) {
+	if e.o.Warn != nil {
+		e.o.Warn(text)
+	}
+}
+
+func (e *execution) checkDescriptors() error { return checkInherited(0, e.o.PreserveFDs) }
+
+func (e *execution) seal() error {
+	procfs.CalmMonitor()
+	e.exe = launch.Seal()
+	return nil
+}
+
+func (e *execution) closeExe() error {
+	e.exe.Close()
+	return nil
+}
+
+// find finds the container, takes hold of its init process, and sees whether one more process may come.
+func (e *execution) find() (err error) {
+	if e.container, err = Load(e.o.Root, e.o.ID); err != nil {
+		return err
+	}
+	if err = e.examine(); err != nil {
+		return errors.Join(err, e.leave())
+	}
+	return nil
+}
+
+func (e *execution) examine() (err error) {
+	if e.container.state.Creating {
+		return errExecCreating
+	}
+	if e.target, err = e.container.openInit(); errors.Is(err, ErrNotRunning) {
+		return errExecStopped
+	} else if err != nil {
+		return err
+	}
+	if e.cgroup, err = e.container.cgroup(); err != nil {
+		return err
+	}
+	if !e.o.IgnorePaused {
+		if frozen, err := e.cgroup.Frozen(); err == nil && frozen {
+			return errExecPaused
+		}
+	}
+	raw, err := e.container.dir.LoadConfig()
+	if err != nil {
+		return err
+	}
+	if err := document.Decode(raw, &e.config); err != nil {
+		return fmt.Errorf("the container's saved config: %w", err)
+	}
+	proc, err := procfs.Open()
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	e.residence, err = launch.FindResidence(proc, e.container.state.InitPid)
+	return err
+}
+
+// leave gives up what find has opened.
+func (e *execution) leave() error {
+	if e.target >= 0 {
+		unix.Close(e.target)
+	}
+	if e.cgroup != nil {
+		_ = e.cgroup.Close()
+	}
+	return e.container.Close()
+}
+
+func (e *execution) reseal() error {
+	if e.residence.EntersEarly() {
+		return e.exe.Reseal()
+	}
+	return nil
+}
+
+func (e *execution) checkTerminal() error {
+	return checkTerminal(e.process.Terminal, e.foreground != nil, e.o.ConsoleSocket)
+}
+
+func (e *execution) checkOutputs() error { return checkPidFile(e.o.PidFile) }
+
+func (e *execution) compileFilter() (err error) {
+	e.filter, err = compileFilter(e.config.Linux.Seccomp)
+	return err
+}
+
+func (e *execution) openConsole() error {
+	if !e.process.Terminal {
+		return nil
+	}
+	return e.console.open(e.o.ConsoleSocket)
+}
+
+func (e *execution) closeConsole() error {
+	e.console.close()
+	return nil
+}
+
+// enter starts the stage, in the container's cgroup if there is a way to be born in it.
+func (e *execution) enter() error {
+	restore, err := lendOOMScore(e.process)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	dir, closeDir, err := e.ownCgroup()
+	if err != nil {
+		return err
+	}
+	defer closeDir()
+	err = e.enterWith(dir)
+	if len(e.o.Cgroups) == 0 && isInner(err) {
+		below, closeBelow, findErr := e.initCgroup(dir)
+		if findErr == nil {
+			defer closeBelow()
+			err = e.enterWith(below)
+		}
+	}
+	e.born = dir != nil
+	if errors.Is(err, unix.ESRCH) {
+		return errExecStopped
+	}
+	return execStartError(err)
+}
+
+// isInner tells whether a process was refused by a cgroup that gives controllers to others below it, or is threaded.
+func isInner(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EOPNOTSUPP) }
+
+func (e *execution) enterWith(cgroup *os.File) error {
+	return withAffinity(e.process.ExecCPUAffinity, func() (err error) {
+		e.entrant, err = launch.Enter(launch.EnterOptions{
+			Target: e.target, Residence: e.residence, Config: e.stageConfig(), Exe: e.exe, Cgroup: cgroup,
+			Console: e.console.file(), Warn: e.warn,
+		})
+		return err
+	})
+}
+
+// withAffinity calls start on the CPUs that a process is to have before it is in its cgroup.
+func withAffinity(cpus *specs.CPUAffinity, start func() error) error {
+	if cpus == nil || cpus.Initial == "" {
+		return start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := sys.GetAffinity()
+	if err == nil {
+		err = sys.SetAffinity(bundle.CPUs(cpus.Initial))
+	}
+	if err != nil {
+		return fmt.Errorf("process.execCPUAffinity.initial (/process/execCPUAffinity/initial): %s: %w", cpus.Initial, err)
+	}
+	defer func() { _ = before.Set() }()
+	return start()
+}
+
+// stageConfig is what the stage is told, without what launch knows.
+func (e *execution) stageConfig() *proto.Config {
+	return &proto.Config{
+		ID: e.o.ID, Spec: &specs.Spec{Process: e.process}, Seccomp: e.filter,
+		NoNewKeyring: e.container.state.NoNewKeyring, PreserveFDs: e.o.PreserveFDs,
+	}
+}
+
+func (e *execution) kill() error { return e.entrant.Kill() }
+
+// configure does for the stage what it may not do itself, and sends it on its way.
+func (e *execution) configure() error {
+	if !e.born {
+		if err := e.cgroup.AddProcess(e.entrant.StagePid()); err != nil {
+			return err
+		}
+	}
+	if err := raiseLimits(e.entrant.StagePid(), e.process); err != nil {
+		return err
+	}
+	e.foreground.arm(e.console.ours > 0)
+	return execStartError(e.entrant.Configure())
+}
+
+func (e *execution) awaitExecution() error {
+	e.foreground.awaitSignals()
+	if err := e.entrant.Await(); err != nil {
+		return execStartError(e.explain(err))
+	}
+	e.foreground.aim(e.entrant.Pidfd)
+	return nil
+}
+
+// explain says of an execve(2) that failed what it was for.
+func (e *execution) explain(err error) error {
+	if failed, ok := errors.AsType[*nsenter.Error](err); ok && failed.Executing() {
+		return proto.ExecError(e.process.Args[0], failed.Errno)
+	}
+	return err
+}
+
+// execStartError puts an error of the stage into the words that managers know; see startError.
+func execStartError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("unable to start container process: %w", err)
+}
+
+func (e *execution) sendPidfd() error { return sendPidfd(e.o.PidfdSocket, e.entrant.Pidfd, "setns") }
+
+func (e *execution) writePidFile() error { return writePidFile(e.o.PidFile, e.entrant.Pid) }

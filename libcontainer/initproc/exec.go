@@ -1,0 +1,113 @@
+package initproc
+
+import (
+	"errors"
+	"fmt"
+
+	"tare/internal/fsroot"
+	"tare/internal/step"
+	"tare/internal/sys"
+	"tare/libcontainer/console"
+	"tare/libcontainer/creds"
+	"tare/nsenter"
+
+	"golang.org/x/sys/unix"
+)
+
+// execSteps is the life of the stage of a process that joins a container. It begins in the namespaces of the container but
+// the PID namespace, so that nobody in there meets it before it is no more than the process is to be.
+var execSteps = []step.Step[*initProc]{
+	{Name: "keyring", Run: (*initProc).joinKeyring},
+	{Name: "root", Run: (*initProc).enterRoot},
+	{Name: "terminal", Run: (*initProc).takeTerminal},
+	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
+	{Name: "working directory", Run: (*initProc).changeDir},
+	// For its next child. The last that takes the privileges; no thread can be made from this one after it.
+	{Name: "pid namespace", Run: (*initProc).choosePIDNamespace},
+	{Name: "credentials", Run: (*initProc).becomeUser},
+	{Name: "working directory of the user", Run: (*initProc).changeDirAsUser},
+	{Name: "executable", Run: (*initProc).findExecutable},
+	{Name: "affinity", Run: (*initProc).freeAffinity},
+	{Name: "execute", Run: (*initProc).handOn},
+}
+
+// enterRoot takes a handle of the container's root, which setns(2) has made this process's own.
+func (p *initProc) enterRoot() error {
+	fd, err := sys.Openat(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	p.dir = fsroot.New(fd)
+	return nil
+}
+
+// takeTerminal makes a terminal from the container's devpts. It is no /dev/console: that is the first process's. And it is
+// not this stage's controlling one, but that of the process which is still to be made.
+func (p *initProc) takeTerminal() error {
+	return p.openTerminal(func(*console.Pty) error { return nil }, (*console.Pty).Streams)
+}
+
+func (p *initProc) choosePIDNamespace() error {
+	if p.cfg.Exec.Target < 0 {
+		return nil
+	}
+	err := sys.Setns(p.cfg.Exec.Target, unix.CLONE_NEWPID)
+	if err != nil {
+		return fmt.Errorf("join pid namespace: %w", err)
+	}
+	return nil
+}
+
+// handOn makes the process in the container's PID namespace, or becomes it if this stage is there already. It returns only
+// with an error.
+func (p *initProc) handOn() error {
+	p.setUmask()
+	if p.cfg.Exec.Target >= 0 {
+		return p.spawn()
+	}
+	if err := sys.Setsid(); err != nil {
+		return err
+	}
+	if p.process().Terminal {
+		if err := sys.SetControllingTerminal(0); err != nil {
+			return err
+		}
+	}
+	if err := sys.SetParentDeathSignal(0); err != nil {
+		return err
+	}
+	if err := p.setLimits(); err != nil {
+		return err
+	}
+	return p.exec()
+}
+
+// spawn forks the process and ends this one.
+func (p *initProc) spawn() error {
+	s := &nsenter.Spawn{
+		Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv,
+		Terminal: p.process().Terminal, Keep: 3 + p.cfg.PreserveFDs, Report: p.cfg.Exec.Report,
+	}
+	for i, l := range p.process().Rlimits {
+		resource, ok := creds.Rlimit(l.Type)
+		if !ok {
+			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, l.Type)
+		}
+		s.Limits = append(s.Limits, nsenter.Limit{Resource: resource, Soft: l.Soft, Hard: l.Hard})
+	}
+	if p.caps.extra {
+		s.Caps = &p.caps.final
+	}
+	if filter := p.cfg.Seccomp; filter != nil {
+		if filter.Listener {
+			return errors.New("linux.seccomp (/linux/seccomp): notification is not supported yet")
+		}
+		s.Filter, s.Flags = filter.Filter, filter.Flags&^tsync
+		s.Early = true
+		for _, call := range s.Calls() {
+			s.Early = s.Early && filter.Admits(call.Number, call.Args[:]...)
+		}
+	}
+	s.Become()
+	return nil
+}

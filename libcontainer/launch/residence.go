@@ -1,0 +1,82 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"tare/internal/procfs"
+	"tare/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// Residence says where a container's processes live.
+type Residence struct {
+	flags int // CLONE_NEW* of the namespaces that are others than ours
+	early bool
+}
+
+// namespaceFiles are the names in /proc/PID/ns.
+var namespaceFiles = [...]struct {
+	name string
+	flag int
+}{
+	{"user", unix.CLONE_NEWUSER},
+	{"mnt", unix.CLONE_NEWNS},
+	{"net", unix.CLONE_NEWNET},
+	{"ipc", unix.CLONE_NEWIPC},
+	{"uts", unix.CLONE_NEWUTS},
+	{"cgroup", unix.CLONE_NEWCGROUP},
+	{"time", unix.CLONE_NEWTIME},
+	{"pid", unix.CLONE_NEWPID},
+}
+
+// FindResidence compares the namespaces of the process pid with the caller's.
+func FindResidence(proc *procfs.Handle, pid int) (r Residence, err error) {
+	base := strconv.Itoa(pid) + "/ns/"
+	for _, ns := range namespaceFiles {
+		theirs, err := sys.Readlinkat(int(proc.File().Fd()), base+ns.name)
+		if errors.Is(err, unix.ENOENT) && ns.flag != unix.CLONE_NEWNS {
+			continue // a kernel without this type
+		}
+		if err != nil {
+			return r, fmt.Errorf("look at the container's namespaces: /proc/%s: %w", base+ns.name, err)
+		}
+		ours, err := sys.Readlinkat(int(proc.File().Fd()), "self/ns/"+ns.name)
+		if err != nil {
+			return r, err
+		}
+		if ours != theirs {
+			r.flags |= ns.flag
+		}
+	}
+	r.early = r.flags&unix.CLONE_NEWPID != 0 && r.flags&unix.CLONE_NEWUSER != 0 && !ownsPIDNamespace(proc, base)
+	return r, nil
+}
+
+// EntersEarly tells whether the raw stage enters the container's PID namespace: root of the container's user namespace,
+// which the stage is later, has no say over it. What would be hidden from the container is not, then.
+func (r Residence) EntersEarly() bool { return r.early }
+
+// ownsPIDNamespace tells whether the PID namespace of a process belongs to its user namespace; ioctl_ns(2).
+func ownsPIDNamespace(proc *procfs.Handle, base string) bool {
+	fd, err := sys.Openat(int(proc.File().Fd()), base+"pid", unix.O_RDONLY)
+	if err != nil {
+		return false
+	}
+	ns := os.NewFile(uintptr(fd), "/proc/"+base+"pid")
+	defer ns.Close()
+	owner, err := sys.OwningUserNamespace(ns)
+	if err != nil {
+		return false
+	}
+	defer owner.Close()
+	st, err := sys.Fstat(int(owner.Fd()))
+	if err != nil {
+		return false
+	}
+	user, err := sys.Readlinkat(int(proc.File().Fd()), base+"user")
+	return err == nil && user == fmt.Sprintf("user:[%d]", st.Ino)
+}

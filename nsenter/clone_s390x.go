@@ -1,0 +1,4 @@
+package nsenter
+
+// cloneStackFirst tells that clone(2) takes the stack ahead of the flags.
+const cloneStackFirst = true

@@ -1,0 +1,247 @@
+package nsenter
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"tare/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limit is a resource limit; prlimit(2).
+type Limit struct {
+	Resource   int
+	Soft, Hard uint64
+}
+
+// Spawn is a workload that is laid out in memory, with all that is left to do before it is executed.
+type Spawn struct {
+	Path       *byte
+	Argv, Envv []*byte
+
+	Limits   []Limit
+	Filter   []unix.SockFilter // seccomp program; nil for none
+	Flags    uint              // SECCOMP_FILTER_FLAG_* of it
+	Caps     *sys.CapSets      // the final sets, to be set once the filter is loaded; nil if they are set already
+	Terminal bool              // standard input becomes the controlling terminal
+
+	// Early loads the filter and sets the capabilities before the fork, so that nobody in the PID namespace meets a
+	// process that may do more than the workload. The filter must admit Calls.
+	Early bool
+
+	Keep   int // descriptors 0 to Keep-1 are the workload's
+	Report int // pipe to who reads it with Hear. At or above Keep
+}
+
+// Call is a system call with those of its arguments that are known.
+type Call struct {
+	Number uintptr
+	Args   [6]uint64
+}
+
+// Calls are the system calls that are made with the filter in force when it is loaded early, beside execve(2).
+func (s *Spawn) Calls() []Call {
+	clone := Call{unix.SYS_CLONE, [6]uint64{unix.CLONE_PARENT}}
+	if cloneStackFirst {
+		clone.Args = [6]uint64{1: unix.CLONE_PARENT}
+	}
+	calls := []Call{
+		clone,
+		{Number: unix.SYS_SETSID},
+		{unix.SYS_WRITE, [6]uint64{uint64(s.Report), 0, uint64(unsafe.Sizeof(message{}))}},
+		{Number: unix.SYS_EXIT_GROUP},
+	}
+	for _, l := range s.Limits {
+		calls = append(calls, Call{unix.SYS_PRLIMIT64, [6]uint64{1: uint64(l.Resource)}})
+	}
+	if s.Terminal {
+		calls = append(calls, Call{unix.SYS_IOCTL, [6]uint64{1: unix.TIOCSCTTY}})
+	}
+	if s.Caps != nil {
+		calls = append(calls, Call{Number: unix.SYS_CAPSET})
+	}
+	return calls
+}
+
+// heir is a Spawn as the code below needs it.
+type heir struct {
+	*Spawn
+	prog    unix.SockFprog
+	capHdr  unix.CapUserHeader
+	capData [2]unix.CapUserData
+	report  int
+}
+
+// Become forks the workload, as a child of the calling process's parent, into the PID namespace that the calling thread
+// has chosen with setns(2), and ends the calling process. What becomes of it goes to the pipe.
+// Preconditions: the process has no other threads that matter, and signals are as the workload is to have them.
+func (s *Spawn) Become() {
+	h := &heir{Spawn: s, report: s.Report}
+	if len(s.Filter) > 0 {
+		h.prog = unix.SockFprog{Len: uint16(len(s.Filter)), Filter: &s.Filter[0]}
+	}
+	if c := s.Caps; c != nil {
+		h.capHdr.Version = unix.LINUX_CAPABILITY_VERSION_3
+		h.capData = [2]unix.CapUserData{
+			{Effective: uint32(c.Effective), Permitted: uint32(c.Permitted), Inheritable: uint32(c.Inheritable)},
+			{Effective: uint32(c.Effective >> 32), Permitted: uint32(c.Permitted >> 32), Inheritable: uint32(c.Inheritable >> 32)},
+		}
+	}
+	becomeHeir(h)
+}
+
+// becomeHeir is bare system calls only, like all of this file from here on: see raw.go. With the filter in force not even
+// a signal handler of the Go runtime may run.
+//
+//go:noinline
+//go:norace
+func becomeHeir(h *heir) {
+	beforeFork()
+	h.defaultSignals()
+	h.closeRest()
+	if h.Early {
+		h.judge()
+	}
+	pid, errno := forkSibling()
+	if errno != 0 {
+		h.fail(stepSpawn, errno)
+	}
+	if pid != 0 {
+		sayTo(h.report, stepPid, int32(pid))
+		exit(0)
+	}
+	h.session()
+	h.limit()
+	if !h.Early {
+		h.judge()
+	}
+	_, _, errno = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(h.Path)),
+		uintptr(unsafe.Pointer(&h.Argv[0])), uintptr(unsafe.Pointer(&h.Envv[0])))
+	h.fail(stepExecute, errno)
+}
+
+// forkSibling is clone(2), which more filters admit than clone3(2). CLONE_PARENT: its child is not ours.
+//
+//go:nosplit
+//go:norace
+func forkSibling() (uintptr, syscall.Errno) {
+	first, second := uintptr(unix.CLONE_PARENT), uintptr(0)
+	if cloneStackFirst {
+		first, second = second, first
+	}
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, first, second, 0, 0, 0, 0)
+	return pid, errno
+}
+
+// defaultSignals takes the Go runtime's handlers away, and unblocks what beforeFork has blocked: the execution would keep
+// a blocked signal, and the filter may forbid to unblock it later.
+//
+//go:nosplit
+//go:norace
+func (h *heir) defaultSignals() {
+	const sigsetSize = 8
+	var zero [64]byte // a struct sigaction of SIG_DFL, and an empty mask, for every architecture
+	for sig := uintptr(1); sig <= 64; sig++ {
+		_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0) // EINVAL: SIGKILL and SIGSTOP
+	}
+	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
+}
+
+// closeRest leaves the workload's descriptors and the pipe: who may trace the workload could take the rest from it.
+//
+//go:nosplit
+//go:norace
+func (h *heir) closeRest() {
+	if h.report > h.Keep {
+		h.closeRange(uintptr(h.Keep), uintptr(h.report)-1)
+	}
+	h.closeRange(uintptr(h.report)+1, 1<<32-1)
+}
+
+//go:nosplit
+//go:norace
+func (h *heir) closeRange(low, high uintptr) {
+	if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, low, high, 0); errno != 0 {
+		h.fail(stepCloseFDs, errno)
+	}
+}
+
+// judge puts the filter in force, and then gives up what only loading it took.
+//
+//go:nosplit
+//go:norace
+func (h *heir) judge() {
+	if h.prog.Len > 0 {
+		_, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(h.Flags), uintptr(unsafe.Pointer(&h.prog)))
+		if errno != 0 {
+			h.fail(stepFilter, errno)
+		}
+	}
+	if h.capHdr.Version != 0 {
+		_, _, errno := syscall.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h.capHdr)), uintptr(unsafe.Pointer(&h.capData)), 0)
+		if errno != 0 {
+			h.fail(stepFinalCaps, errno)
+		}
+	}
+}
+
+// session cuts the workload off from the caller's terminal, and gives it its own: no TIOCSTI into the caller's shell.
+//
+//go:nosplit
+//go:norace
+func (h *heir) session() {
+	if _, _, errno := syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0); errno != 0 {
+		h.fail(stepSession, errno)
+	}
+	if !h.Terminal {
+		return
+	}
+	if _, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0); errno != 0 {
+		h.fail(stepTerminal, errno)
+	}
+}
+
+//go:nosplit
+//go:norace
+func (h *heir) limit() {
+	for i := range h.Limits {
+		l := [2]uint64{h.Limits[i].Soft, h.Limits[i].Hard}
+		_, _, errno := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, uintptr(h.Limits[i].Resource), uintptr(unsafe.Pointer(&l)), 0, 0, 0)
+		if errno != 0 {
+			h.fail(stepLimits, errno)
+		}
+	}
+}
+
+//go:nosplit
+//go:norace
+func (h *heir) fail(s step, errno syscall.Errno) {
+	sayTo(h.report, s, int32(errno))
+	exit(1)
+}
+
+// Hear reads what a Spawn has to say, to its end, when the workload was executed. The pid is that of the workload, as
+// the process that called Become saw it; it is 0 if there is none, and is the reader's to wait for even with an error.
+// An error that is not an *Error is no answer, or one that no Spawn gives: the workload was killed.
+func Hear(pipe int) (pid int, err error) {
+	for {
+		m, readErr := readMessage(pipe)
+		switch {
+		case readErr != nil:
+			return pid, readErr
+		case m.step == stepDone && pid == 0 && err == nil:
+			return 0, errors.New("the process was killed before it was executed")
+		case m.step == stepDone:
+			return pid, err
+		case m.step == stepPid && pid == 0:
+			pid = int(m.value)
+		case err == nil && m.step > stepPid && m.step <= stepExecute:
+			err = &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)}
+		default:
+			return pid, fmt.Errorf("unexpected message of the process: %d", m.step)
+		}
+	}
+}
