@@ -212,14 +212,14 @@ func TestStart_RefusesNUL(t *testing.T) {
 // TestStep_EveryOneHasItsWords: a step without them would head an error with "raw stage".
 func TestStep_EveryOneHasItsWords(t *testing.T) {
 	seen := map[string]step{}
-	for s := stepFork; s <= stepExec; s++ {
+	for s := stepFork; s <= stepExecute; s++ {
 		text := s.String()
 		if other, ok := seen[text]; ok || text == "raw stage" {
 			t.Errorf("step %d is called %q, as is %d", s, text, other)
 		}
 		seen[text] = s
 	}
-	if got := (stepExec + 1).String(); got != "raw stage" {
+	if got := (stepExecute + 1).String(); got != "raw stage" {
 		t.Errorf("a step beyond the last is called %q: the table of this test ends too early", got)
 	}
 }

@@ -50,7 +50,7 @@ func TestUsageErrors(t *testing.T) {
 		want string // in the one line on standard error
 	}{
 		{"bogus", 3, "No help topic for 'bogus'"},
-		{"exec web sh", 3, "No help topic for 'exec'"},
+		{"exec", 1, `tare: "exec" requires a minimum of 1 argument(s), got 0 (see tare exec --help)`},
 		{"checkpoint --help", 3, "No help topic for 'checkpoint'"},
 		{"help bogus", 3, "No help topic for 'bogus'"},
 		{"--bogus", 1, "flag provided but not defined: -bogus (see tare --help)"},

@@ -25,9 +25,9 @@ func (a *app) execCommand() *cli.Command {
 		Category:  "Life of a container",
 		Usage:     "run one more process in a container",
 		ArgsUsage: "ID COMMAND [ARG...]",
-		Description: `The process is like the container's own, but for what the options say, or as
-the FILE of --process describes it. The exit code is the process's, or 128+N if
-signal N ended it; 255 if NAME could not start it.
+		Description: `The process is like the container's own, as config.json had it at create, but for
+what the options say. The exit code is the process's, or 128+N if signal N ended
+it; 255 if it could not be started.
 
 NAME exec web ps -ef
 NAME exec --tty --env TERM=xterm web sh
@@ -65,9 +65,9 @@ type execOptions struct {
 
 func (o *execOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		stringFlag(&o.process, "the process is described by the JSON in `FILE`: most other options do not count", "process", "p"),
+		stringFlag(&o.process, "run the process that the JSON in `FILE` describes", "process", "p"),
 		stringFlag(&o.cwd, "start in the directory `DIR`", "cwd"),
-		listFlag(&o.env, "add the environment variable `NAME=VALUE`", "env", "e"),
+		listFlag(&o.env, "add the environment variable `VAR=VALUE`", "env", "e"),
 		stringFlag(&o.user, "be the user `UID[:GID]`, both numbers", "user", "u"),
 		listFlag(&o.additionalGIDs, "be in the group `GID` too", "additional-gids", "g"),
 		boolFlag(&o.tty, "give the process a terminal", "tty", "t"),
@@ -132,7 +132,7 @@ func (o *execOptions) changes(c *cli.Command) (p libcontainer.ProcessChanges, er
 	}
 	for _, e := range o.env {
 		if strings.IndexByte(e, '=') < 1 {
-			return p, fmt.Errorf("--env: %q is not NAME=VALUE", e)
+			return p, fmt.Errorf("--env: %q is not VAR=VALUE", e)
 		}
 	}
 	for _, name := range o.caps {
