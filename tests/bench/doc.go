@@ -26,6 +26,8 @@
 //   - run: one `run`, from its start to its end; and the CPU time that it and the container's process have used.
 //   - create, start, delete: three processes one after the other; "cycle" is all of it, with the wait for the
 //     container's end before delete.
+//   - exec: one `exec` in a container that waits for its start, with one environment variable and with 1,000; and the CPU
+//     time that it and its process have used.
 //   - 50 at once: as many `run`s started together, until the last has ended.
 //   - peak memory of create: VmHWM of the runtime's process at its exit, read in a ptrace stop. What wait4 tells would
 //     include the bench's own memory, which the kernel counts until the child's execve. Helper processes of a runtime

@@ -24,7 +24,8 @@ func samplers(o *options) []sampler {
 		{[]figure{{"run", "ms"}, {"CPU time of run", "ms"}}, every, takeRun},
 		{[]figure{{"create+start+delete", "ms"}, {"create", "ms"}, {"start", "ms"}, {"delete", "ms"}}, every, takeCycle},
 		{[]figure{{"create+start+delete --force", "ms"}}, fifth, takeForcedCycle},
-		// exec has its place here, once tare has it: in a container that sleeps, one per runtime for all rounds.
+		{[]figure{{"exec", "ms"}, {"CPU time of exec", "ms"}}, every, takeExec(1)},
+		{[]figure{{"exec with 1,000 variables", "ms"}, {"CPU time of exec with 1,000 variables", "ms"}}, fifth, takeExec(1000)},
 		{[]figure{{fmt.Sprintf("%d at once", o.together), "ms"}}, fifth, takeTogether(o.together)},
 		{[]figure{{"peak memory of create", "KiB"}}, fifth, takePeak},
 		{[]figure{
@@ -131,6 +132,23 @@ func takeForcedCycle(ctx context.Context, p *peer) ([]float64, error) {
 	}
 	took := time.Since(begin)
 	return []float64{ms(took)}, c.wait()
+}
+
+// takeExec runs a process in a created container, with n environment variables more than the container has.
+func takeExec(n int) func(context.Context, *peer) ([]float64, error) {
+	return func(ctx context.Context, p *peer) (_ []float64, err error) {
+		c, err := p.create(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, c.destroy()) }()
+		args := []string{"exec"}
+		for i := range n {
+			args = append(args, "--env", fmt.Sprintf("VARIABLE_%d=value of variable %d", i, i))
+		}
+		took, cpu, err := p.callCPU(ctx, append(args, c.id, "/true", asTrue)...)
+		return []float64{ms(took), ms(cpu)}, err
+	}
 }
 
 func takeTogether(n int) func(context.Context, *peer) ([]float64, error) {
