@@ -150,6 +150,9 @@ func (e *execution) examine() (err error) {
 	}
 	defer proc.Close()
 	e.residence, err = launch.FindResidence(proc, e.container.state.InitPid)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return errExecStopped // just now
+	}
 	return err
 }
 

@@ -92,16 +92,14 @@ func (c *ProcessChanges) capabilities(of *specs.LinuxCapabilities) *specs.LinuxC
 	return &caps
 }
 
-// inheritProcess fills in what a process that joins a container has from it unless it says otherwise.
+// inheritProcess fills in what a process that joins a container has from it unless it says otherwise. Limits are not among
+// that: a file that names none wants none.
 func inheritProcess(p, of *specs.Process) {
 	if of == nil {
 		return
 	}
 	if p.Capabilities == nil {
 		p.Capabilities = of.Capabilities
-	}
-	if len(p.Rlimits) == 0 {
-		p.Rlimits = of.Rlimits
 	}
 	if p.User.Umask == nil {
 		p.User.Umask = of.User.Umask
