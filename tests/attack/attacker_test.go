@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,9 @@ func attacker(role string) {
 		inject()
 	case "rewrite":
 		rewriteExe()
+	case "thief":
+		runtime.LockOSThread() // ptrace goes by thread
+		thief()
 	}
 	os.Exit(2)
 }
