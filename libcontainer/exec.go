@@ -36,7 +36,6 @@ type execution struct {
 	filter    *seccomp.Program
 	console   consoleEnd
 	entrant   *launch.Entrant
-	born      bool // in its cgroup; else it is to be moved
 }
 
 // execConfig is what an exec needs of the container's config, as it was at create.
@@ -217,7 +216,6 @@ func (e *execution) enter() error {
 			err = e.enterWith(below)
 		}
 	}
-	e.born = dir != nil
 	if errors.Is(err, unix.ESRCH) {
 		return errExecStopped
 	}
@@ -267,10 +265,8 @@ func (e *execution) kill() error { return e.entrant.Kill() }
 
 // configure does for the stage what it may not do itself, and sends it on its way.
 func (e *execution) configure() error {
-	if !e.born {
-		if err := e.cgroup.AddProcess(e.entrant.StagePid()); err != nil {
-			return err
-		}
+	if err := e.cgroup.Adopt(e.entrant.StagePid()); err != nil {
+		return err
 	}
 	if err := raiseLimits(e.entrant.StagePid(), e.process); err != nil {
 		return err

@@ -121,7 +121,7 @@ func (a *app) execOptions(o *execOptions, c *cli.Command) (libcontainer.ExecOpti
 
 // changes are what the options change in the container's own process.
 func (o *execOptions) changes(c *cli.Command) (p libcontainer.ProcessChanges, err error) {
-	p = libcontainer.ProcessChanges{Args: commandOf(c.Args().Tail()), Cwd: o.cwd, Env: o.env, Capabilities: o.caps, Terminal: o.tty}
+	p = libcontainer.ProcessChanges{Args: c.Args().Tail(), Cwd: o.cwd, Env: o.env, Capabilities: o.caps, Terminal: o.tty}
 	switch {
 	case o.apparmor != "":
 		return p, fmt.Errorf("--apparmor %s: %w", o.apparmor, errNotYet)
@@ -159,14 +159,6 @@ func (o *execOptions) changes(c *cli.Command) (p libcontainer.ProcessChanges, er
 }
 
 var errNotYet = errors.New("not supported by this version of tare yet")
-
-// commandOf takes off the "--" that some write ahead of the command: the options have ended at the id already.
-func commandOf(args []string) []string {
-	if len(args) > 0 && args[0] == "--" {
-		return args[1:]
-	}
-	return args
-}
 
 // parseUser reads UID or UID:GID. Numbers are ids, never names: an image decides what its /etc/passwd calls "1000"
 // (CVE-2016-3697).

@@ -59,7 +59,7 @@ func Enter(o EnterOptions) (*Entrant, error) {
 		Exe: exe, Args: []string{Arg0, fmt.Sprint(theirs)}, Env: initEnv(), Cgroup: o.Cgroup, Join: o.Residence.join(o.Target),
 	}
 	inherit(o.Config, req, proc, theirs, o.Console)
-	o.Config.Fifo = -1
+	o.Config.Fifo, o.Config.PidsMax = -1, -1
 	closePipe, err := e.prepare(&o, req)
 	if err == nil {
 		defer closePipe()

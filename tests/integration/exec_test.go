@@ -575,7 +575,7 @@ func TestExecCgroup(t *testing.T) {
 	in := func(path string) string {
 		res := inside(c, []string{"--cgroup", path}, "read", "/proc/self/cgroup").OK(t)
 		for line := range strings.Lines(res.Stdout) {
-			if _, where, ok := strings.Cut(line, "/"+c.ID); ok {
+			if _, where, ok := strings.Cut(line, "/"+c.ID); ok && strings.HasPrefix(line, "0::") {
 				return strings.TrimSpace(where)
 			}
 		}
