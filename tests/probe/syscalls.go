@@ -131,13 +131,22 @@ func line(text string) {
 	_, _ = unix.Write(1, []byte(text+"\n"))
 }
 
-// call does not return in a child that fork or vfork made. For vfork, which shares its parent's stack, the child's
-// exit goes through the same call site, so that the frame it leaves behind is the one the parent expects.
 func call(nr uintptr) unix.Errno {
+	if forks(nr) {
+		return callFork(nr)
+	}
+	_, _, errno := unix.Syscall6(nr, ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0))
+	return errno
+}
+
+// callFork does not return in the child. For vfork, which shares its parent's memory, the child's exit goes through the same
+// call site, so that the frame it leaves behind is the one the parent expects; and it is a raw call, as the Go runtime, which
+// is told of others, would take the child's for the parent's and wait for ever.
+func callFork(nr uintptr) unix.Errno {
 	args := [2]uintptr{nr, unix.SYS_EXIT_GROUP}
 	for i := 0; ; i = 1 {
-		r1, _, errno := unix.Syscall6(args[i], ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0))
-		if forks(nr) && errno == 0 && r1 == 0 {
+		r1, _, errno := unix.RawSyscall6(args[i], ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0))
+		if errno == 0 && r1 == 0 {
 			continue
 		}
 		return errno
