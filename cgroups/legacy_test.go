@@ -255,6 +255,7 @@ func TestLegacyRefuses(t *testing.T) {
 			specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{LeafWeight: new(uint16(10))}},
 			"linux.resources.blockIO.leafWeight (/linux/resources/blockIO/leafWeight): write \"10\" to ",
 		},
+		{"what v2 refuses, after v1", specs.LinuxResources{Unified: map[string]string{"cgroup.nothing": "1"}}, `linux.resources.unified["cgroup.nothing"] `},
 		{"a refused value", specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "4000"}}, "linux.resources.cpu.cpus (/linux/resources/cpu/cpus): write \"4000\" to "},
 	} {
 		if tc.res.Rdma != nil && v1Dir("rdma") != "" {
@@ -443,6 +444,8 @@ func aloneFreeze(m Manager) error {
 	return m.Thaw(patience)
 }
 
+const hungry = `x=$(head -c 100000000 /dev/zero | tr '\0' x)`
+
 func aloneOOM(m Manager) error {
 	w, err := m.WatchOOM()
 	if err != nil {
@@ -452,7 +455,7 @@ func aloneOOM(m Manager) error {
 	if n, err := w.Kills(); n != 0 || err != nil {
 		return fmt.Errorf("%d OOM kills before, %w", n, err)
 	}
-	cmd, err := sleeper(m, `x=$(head -c 100000000 /dev/zero | tr '\0' x)`)
+	cmd, err := sleeper(m, hungry)
 	if err != nil {
 		return err
 	}
@@ -467,7 +470,36 @@ func aloneOOM(m Manager) error {
 	if n, err := m.OOMKills(); n != 1 || err != nil {
 		return fmt.Errorf("%d OOM kills counted, %w", n, err)
 	}
-	return nil
+	return aloneWithoutKiller(m, w)
+}
+
+// aloneWithoutKiller: where nobody is killed for it, want of memory is told all the same.
+func aloneWithoutKiller(m Manager, w OOMWatch) error {
+	if _, err := w.Kills(); err != nil { // what was told late
+		return err
+	}
+	before, err := w.Kills()
+	if err != nil {
+		return err
+	}
+	killer := func(off bool) error {
+		return m.Update(&specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: &off}})
+	}
+	if err := killer(true); err != nil {
+		return err
+	}
+	cmd, err := sleeper(m, hungry)
+	if err != nil {
+		return err
+	}
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(w.FD()), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+	after, err2 := w.Kills()
+	if n != 1 || after != before+1 {
+		err = fmt.Errorf("no word of want of memory: count %d, then %d (%w)", before, after, errors.Join(err, err2))
+	}
+	err = errors.Join(err, m.Kill(), killer(false))
+	_ = cmd.Wait()
+	return err
 }
 
 func aloneKill(m Manager) error {

@@ -157,7 +157,11 @@ func TestLimitsV1(t *testing.T) {
 			}
 			other := NewContainer(t, Args("sleep"), edit)
 			other.UseRuntime(runc)
-			theirs := filesV1(t, other.Create(), tt.files)
+			pid := other.Create()
+			theirs := filesV1(t, pid, tt.files)
+			other.Tare("kill", other.ID, "KILL").OK(t)
+			other.Wait(pid) // it complains of cgroups that take a moment to become empty
+			other.Tare("delete", other.ID)
 			for file := range tt.files {
 				if ours[file] != theirs[file] {
 					t.Errorf("%s is %q, and by runc %q", file, ours[file], theirs[file])
