@@ -160,12 +160,6 @@ func (g *Group) Undo() {
 	g.made = nil
 }
 
-// Fresh says that Create made the directory with that controller, rather than found it.
-func (g *Group) Fresh(controller string) bool {
-	d := g.dir(controller)
-	return d != nil && slices.Contains(g.made, d.Path())
-}
-
 // enter makes one directory.
 func (g *Group) enter(d *Dir) error {
 	err := g.mkdir(d.Path())
