@@ -444,7 +444,24 @@ func aloneFreeze(m Manager) error {
 	return m.Thaw(patience)
 }
 
-const hungry = `x=$(head -c 100000000 /dev/zero | tr '\0' x)`
+// hungry starts a process that wants more memory than there is. It asks by touching it: where nobody is killed for it, a system call
+// that wants memory only fails.
+func hungry(m Manager) (*exec.Cmd, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return sleeper(m, "CGROUPS_TEST_ALONE= CGROUPS_TEST_HUNGRY=1 exec "+exe)
+}
+
+// eat is hungry's other half.
+func eat() error {
+	mem := make([]byte, 100<<20)
+	for i := 0; i < len(mem); i += os.Getpagesize() {
+		mem[i] = 1
+	}
+	return fmt.Errorf("%d bytes were there", len(mem))
+}
 
 func aloneOOM(m Manager) error {
 	w, err := m.WatchOOM()
@@ -455,7 +472,7 @@ func aloneOOM(m Manager) error {
 	if n, err := w.Kills(); n != 0 || err != nil {
 		return fmt.Errorf("%d OOM kills before, %w", n, err)
 	}
-	cmd, err := sleeper(m, hungry)
+	cmd, err := hungry(m)
 	if err != nil {
 		return err
 	}
@@ -488,7 +505,7 @@ func aloneWithoutKiller(m Manager, w OOMWatch) error {
 	if err := killer(true); err != nil {
 		return err
 	}
-	cmd, err := sleeper(m, hungry)
+	cmd, err := hungry(m)
 	if err != nil {
 		return err
 	}
