@@ -284,7 +284,10 @@ func (m *legacy) Stats() (*stats.Stats, error) {
 			return nil, err
 		}
 	}
-	return s, m.v1.Stats(s)
+	if err := m.v1.Stats(s); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (m *legacy) WatchOOM() (OOMWatch, error) {
