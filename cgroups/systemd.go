@@ -240,15 +240,16 @@ func (m *unitCgroup) Remove(timeout time.Duration) error {
 	if err := m.cg.WaitEmpty(timeout); err != nil {
 		return err
 	}
-	stopErr := m.ask(func(c *systemd.Client) error { return c.Stop(m.unit) })
-	if err := m.cg.Remove(timeout); err != nil {
-		return err
+	err = m.ask(func(c *systemd.Client) error { return c.Stop(m.unit) })
+	switch {
+	case err == nil:
+		return m.cg.Remove(timeout)
+	case m.started && !m.unit.IsSlice():
+		// systemd hangs, and ends the scope when it comes back and sees that it is empty: which it would not see of a cgroup
+		// that we had removed.
+		return m.cgroupfs.Close()
 	}
-	if m.started && !m.unit.IsSlice() {
-		// Without its cgroup the scope ends as soon as systemd, which hangs or is gone, sees that.
-		return nil
-	}
-	return stopErr
+	return err
 }
 
 // ask has a conversation with systemd.

@@ -13,11 +13,12 @@ import (
 	"tare/internal/sys"
 )
 
-// How long systemd and its bus may take. A start job waits behind those of others, and behind a daemon-reload.
+// How long systemd and its bus may take. A job, from the call that asks for it to its end, waits behind those of others and
+// behind a daemon-reload.
 const (
 	connectTimeout = 10 * time.Second
 	callTimeout    = 30 * time.Second
-	jobTimeout     = 30 * time.Second
+	jobTimeout     = 60 * time.Second
 )
 
 const (
@@ -113,9 +114,13 @@ func (c *Client) Close() { c.conn.Close() }
 
 // manager calls a method of the manager.
 func (c *Client) manager(member, signature string, args ...any) ([]any, error) {
+	return c.call(callTimeout, member, signature, args...)
+}
+
+func (c *Client) call(timeout time.Duration, member, signature string, args ...any) ([]any, error) {
 	return c.conn.Call(&dbus.Method{
 		Destination: busName, Path: managerPath, Interface: managerIface, Member: member, Signature: signature, Args: args,
-	}, callTimeout)
+	}, timeout)
 }
 
 // get reads a property of the manager or of a unit.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tare/internal/dbus"
 )
@@ -30,7 +31,7 @@ func (c *Client) start(u Unit, properties []Property) error {
 	return known(properties, func(properties []Property) error {
 		return c.job(u, "start", func() ([]any, error) {
 			// replace: an earlier job of the unit, such as its stop, gives way. The last argument is for units beside it.
-			return c.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", u.Name, "replace", values(properties), []any{})
+			return c.call(jobTimeout, "StartTransientUnit", "ssa(sv)a(sa(sv))", u.Name, "replace", values(properties), []any{})
 		})
 	})
 }
@@ -99,7 +100,7 @@ func (c *Client) Stop(u Unit) error {
 }
 
 func (c *Client) stop(u Unit) error {
-	err := c.job(u, "stop", func() ([]any, error) { return c.manager("StopUnit", "ss", u.Name, "replace") })
+	err := c.job(u, "stop", func() ([]any, error) { return c.call(jobTimeout, "StopUnit", "ss", u.Name, "replace") })
 	if dbus.IsError(err, errNoSuchUnit) {
 		return nil
 	}
@@ -126,12 +127,13 @@ func (c *Client) job(u Unit, what string, begin func() ([]any, error)) error {
 	if err != nil {
 		return err
 	}
+	deadline := time.Now().Add(jobTimeout)
 	answer, err := begin()
 	if err != nil {
 		return err
 	}
 	// Its arguments: number, object, unit, result.
-	removed, err := c.conn.AwaitSignal(jobTimeout, func(args []any) bool { return len(args) == 4 && args[1] == first(answer) })
+	removed, err := c.conn.AwaitSignal(time.Until(deadline).Round(time.Second), func(args []any) bool { return len(args) == 4 && args[1] == first(answer) })
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func TestProperties(t *testing.T) {
 		{"cpu.max", "max 20000", "CPUQuotaPerSecUSec=t:" + none + " CPUQuotaPeriodUSec=t:20000"},
 		{"cpu.max", "50000", "CPUQuotaPerSecUSec=t:500000 CPUQuotaPeriodUSec=t:100000"},
 		{"cpu.max", "50000 0", ""},
+		{"cpu.max", "50000 2000000", ""},
 		{"cpu.max", "99999999999999999 100000", ""},
 		{"memory.oom.group", "1", "OOMPolicy=s:kill"},
 		{"memory.oom.group", "0", "OOMPolicy=s:continue"},

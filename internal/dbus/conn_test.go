@@ -111,7 +111,7 @@ func (p *peer) answer(member string, all ...*message) error {
 		return errors.New("got a call of " + call.member + ", want " + member)
 	}
 	for _, m := range all {
-		if m.kind != kindSignal {
+		if m.kind != kindSignal && m.reply == 0 {
 			m.reply = call.serial
 		}
 	}
@@ -139,7 +139,7 @@ func TestConversation(t *testing.T) {
 			p.answer("AddMatch", reply("")),
 			// A signal may come before the answer, from somebody else, about another job; only the last one is meant.
 			p.answer("Start", jobRemoved(":1.9", "/job/1", "web.scope", "forged"), jobRemoved(":1.7", "/job/0", "web.scope", "done"),
-				jobRemoved(":1.7", "/job/1", "other.scope", "done"), reply("o", "/job/1"), jobRemoved(":1.7", "/job/1", "web.scope", "done")),
+				jobRemoved(":1.7", "/job/1", "other.scope", "done"), &message{kind: kindReturn, sender: ":1.7", reply: 99}, reply("o", "/job/1"), jobRemoved(":1.7", "/job/1", "web.scope", "done")),
 			p.answer("Refuse", &message{kind: kindError, errorName: "m.No", signature: "s", args: []any{"not today"}}),
 		)
 	})

@@ -104,6 +104,27 @@ func TestMarshalRefuses(t *testing.T) {
 	}
 }
 
+// Variants in variants have an end, though their signatures stay short.
+func TestUnmarshalDepth(t *testing.T) {
+	nested := func(n int) []byte {
+		v := Variant{"y", byte(1)}
+		for range n {
+			v = Variant{"v", v}
+		}
+		b, err := (&message{kind: kindReturn, serial: 1, signature: "v", args: []any{v}}).marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if _, err := unmarshal(nested(maxDepth)); err != nil {
+		t.Error(err)
+	}
+	if _, err := unmarshal(nested(10 * maxDepth)); !errors.Is(err, ErrProtocol) {
+		t.Errorf("nested too deeply: %v", err)
+	}
+}
+
 // A header that promises more than we take is refused before it is waited for.
 func TestLength(t *testing.T) {
 	head := func(order byte, body, fields uint32) []byte {

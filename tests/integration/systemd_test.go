@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,7 +45,13 @@ func needSystemd(t *testing.T) {
 func lingering(t *testing.T) unitOwner {
 	t.Helper()
 	const uid = 1000
-	if _, err := os.Stat(fmt.Sprintf("/run/user/%d/bus", uid)); err != nil {
+	bus := fmt.Sprintf("/run/user/%d/bus", uid)
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		if _, err := os.Stat("/var/lib/systemd/linger/" + u.Username); err == nil {
+			Eventually(t, "the user's systemd, as the host boots", func() bool { _, err := os.Stat(bus); return err == nil })
+		}
+	}
+	if _, err := os.Stat(bus); err != nil {
 		t.Skipf("needs a user of uid %d who may linger (loginctl enable-linger): %v", uid, err)
 	}
 	base := fmt.Sprintf("/sys/fs/cgroup/user.slice/user-%d.slice/user@%d.service", uid, uid)
@@ -546,7 +553,8 @@ func TestSystemdWithoutBus(t *testing.T) {
 	u.gone(t)
 }
 
-// A systemd that hangs is an error in time, too; and of a container that was there, everything but the unit can be removed.
+// A systemd that hangs is an error in time, too; and of a container that was there, only the empty unit
+// is left for it to remove when it comes back.
 func TestSystemdHangs(t *testing.T) {
 	needSystemd(t)
 	o := lingering(t) // a user's, as init cannot be stopped
@@ -570,13 +578,39 @@ func TestSystemdHangs(t *testing.T) {
 	}
 	there.Tare("kill", there.ID, "KILL").OK(t)
 	there.Tare("delete", "--force", there.ID).OK(t)
-	if _, err := os.Stat(there.dir()); !os.IsNotExist(err) {
-		t.Errorf("the cgroup is left: %v", err)
+	if events := CgroupFile(t, there.dir(), "cgroup.events"); !strings.Contains(events, "populated 0") {
+		t.Errorf("after delete: %s", events)
 	}
 	resume()
 	Eventually(t, "the end of the unit", func() bool {
 		return o.systemctl(t, "list-units", "--all", "--plain", "--no-legend", there.name) == ""
 	})
+	there.gone(t)
+}
+
+// From the cgroup of a login the user may move no process into one of the user's systemd: that one can have it moved.
+func TestSystemdFromSession(t *testing.T) {
+	needSystemd(t)
+	u := lingering(t).newUnit(t)
+	Do(t, exec.Command("systemd-run", "--scope", "--quiet", fmt.Sprintf("--uid=%d", u.o.uid), fmt.Sprintf("--slice=user-%d.slice", u.o.uid),
+		fmt.Sprintf("--setenv=XDG_RUNTIME_DIR=/run/user/%d", u.o.uid),
+		Runtime(), "--root", u.Root, "--systemd-cgroup", "create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID)).OK(t)
+	if dir := CgroupOf(t, u.PidFile(filepath.Join(u.Dir, "pid")), ""); dir != u.dir() {
+		t.Errorf("the cgroup is %s, want %s", dir, u.dir())
+	}
+}
+
+// Root of a user namespace that a user has made is no root to the system's systemd, but its user to that user's.
+func TestSystemdFromUserNamespace(t *testing.T) {
+	needSystemd(t)
+	u := lingering(t).newUnit(t)
+	u.Spec.Linux.UIDMappings[0].HostID, u.Spec.Linux.GIDMappings[0].HostID = 0, 0
+	u.WriteSpec(t)
+	Do(t, u.o.as(exec.Command("unshare", "--user", "--map-root-user",
+		Runtime(), "--root", u.Root, "--systemd-cgroup", "create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID))).OK(t)
+	if dir := CgroupOf(t, u.PidFile(filepath.Join(u.Dir, "pid")), ""); dir != u.dir() {
+		t.Errorf("the cgroup is %s, want %s", dir, u.dir())
+	}
 }
 
 func TestSystemdNoManager(t *testing.T) {
@@ -594,6 +628,10 @@ func TestSystemdNoManager(t *testing.T) {
 func TestSystemdMany(t *testing.T) {
 	needSystemd(t)
 	const many = 100
+	together := many
+	if os.Getenv("TARE_TEST_SLOW") != "" {
+		together = 20 // more of them need more CPU time than an emulated machine has before the time limits are over
+	}
 	units := make([]*unit, many)
 	for i := range units {
 		units[i] = rootUnits.newUnit(t)
@@ -624,8 +662,11 @@ func TestSystemdMany(t *testing.T) {
 		func(u *unit) *exec.Cmd { return u.Command("delete", "--force", u.ID) },
 	} {
 		var work sync.WaitGroup
+		room := make(chan struct{}, together)
 		for _, u := range units {
 			work.Go(func() {
+				room <- struct{}{}
+				defer func() { <-room }()
 				if res := Do(t, phase(u)); res.Code != 0 {
 					t.Errorf("%s: %s", u.ID, res.Stderr)
 				}
