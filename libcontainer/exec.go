@@ -36,6 +36,7 @@ type execution struct {
 	filter    *seccomp.Program
 	console   consoleEnd
 	entrant   *launch.Entrant
+	born      bool // in its cgroup; else the process is moved there
 }
 
 // execConfig is what an exec needs of the container's config, as it was at create.
@@ -208,8 +209,11 @@ func (e *execution) enter() error {
 		return err
 	}
 	defer closeDir()
+	if e.born = dir != nil && (len(e.o.Cgroups) > 0 || hasRoom(int(dir.Fd()))); !e.born {
+		dir = nil
+	}
 	err = e.enterWith(dir)
-	if len(e.o.Cgroups) == 0 && isInner(err) {
+	if e.born && len(e.o.Cgroups) == 0 && isInner(err) {
 		below, closeBelow, findErr := e.initCgroup(dir)
 		if findErr == nil {
 			defer closeBelow()
@@ -265,9 +269,6 @@ func (e *execution) kill() error { return e.entrant.Kill() }
 
 // configure does for the stage what it may not do itself, and sends it on its way.
 func (e *execution) configure() error {
-	if err := e.cgroup.Adopt(e.entrant.StagePid()); err != nil {
-		return err
-	}
 	if err := raiseLimits(e.entrant.StagePid(), e.process); err != nil {
 		return err
 	}
@@ -276,11 +277,23 @@ func (e *execution) configure() error {
 }
 
 func (e *execution) awaitExecution() error {
-	e.foreground.awaitSignals()
-	if err := e.entrant.Await(); err != nil {
+	if err := e.entrant.Await(e.place); err != nil {
 		return execStartError(e.explain(err))
 	}
-	e.foreground.aim(e.entrant.Pidfd)
+	return nil
+}
+
+// place puts the process where it belongs, and stands between it and the caller from here on.
+func (e *execution) place(pid, pidfd int) error {
+	put := e.cgroup.AddProcess
+	if e.born {
+		put = e.cgroup.Adopt
+	}
+	if err := put(pid); err != nil {
+		return err
+	}
+	e.foreground.awaitSignals()
+	e.foreground.aim(pidfd)
 	return nil
 }
 

@@ -81,3 +81,32 @@ func (e *execution) initCgroup(dir *os.File) (*os.File, func(), error) {
 	}
 	return nil, nil, unix.EBUSY
 }
+
+// stageTasks is more than the stage ever has in threads, with the process that it makes.
+const stageTasks = 12
+
+// hasRoom tells whether the cgroup, and those above it, can have the stage's threads. A container that is at its limit of
+// processes gets one more all the same: to be moved into a cgroup is not limited (pids in cgroup-v2.rst), and it may
+// take an exec to end what fills it.
+func hasRoom(dir int) bool {
+	for range unix.PathMax / 2 {
+		limit, err := sys.CgroupReadSmall(dir, "pids.max")
+		if err != nil {
+			return true // the root, or no such controller
+		}
+		most, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+		if err == nil {
+			current, err := sys.CgroupReadSmall(dir, "pids.current")
+			if n, convErr := strconv.Atoi(strings.TrimSpace(string(current))); err != nil || convErr != nil || most-n < stageTasks {
+				return false
+			}
+		}
+		above, err := sys.CgroupOpen(dir, "..", unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return true
+		}
+		defer sys.Close(above)
+		dir = above
+	}
+	return true
+}

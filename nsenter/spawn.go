@@ -33,7 +33,8 @@ type Spawn struct {
 	Early bool
 
 	Keep   int // descriptors 0 to Keep-1 are the workload's
-	Report int // pipe to who reads it with Hear. At or above Keep
+	Report int // pipe to who reads it with Hear. At or above Keep, like
+	Gate   int // pipe that the workload waits at for a byte before it is executed
 }
 
 // Call is a system call with those of its arguments that are known.
@@ -50,6 +51,7 @@ func (s *Spawn) Calls() []Call {
 	}
 	calls := []Call{
 		clone,
+		{unix.SYS_READ, [6]uint64{uint64(s.Gate), 0, 1}},
 		{Number: unix.SYS_SETSID},
 		{unix.SYS_WRITE, [6]uint64{uint64(s.Report), 0, uint64(unsafe.Sizeof(message{}))}},
 		{Number: unix.SYS_EXIT_GROUP},
@@ -113,6 +115,7 @@ func becomeHeir(h *heir) {
 		sayTo(h.report, stepPid, int32(pid))
 		exit(0)
 	}
+	h.wait()
 	h.session()
 	h.limit()
 	if !h.Early {
@@ -150,21 +153,29 @@ func (h *heir) defaultSignals() {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
 }
 
-// closeRest leaves the workload's descriptors and the pipe: who may trace the workload could take the rest from it.
+// closeRest leaves the workload's descriptors and the pipes: who may trace the workload could take the rest from it.
 //
 //go:nosplit
 //go:norace
 func (h *heir) closeRest() {
-	if h.report > h.Keep {
-		h.closeRange(uintptr(h.Keep), uintptr(h.report)-1)
+	low, high := h.report, h.Gate
+	if low > high {
+		low, high = high, low
 	}
-	h.closeRange(uintptr(h.report)+1, 1<<32-1)
+	h.closeRange(uintptr(h.Keep), uintptr(low))
+	h.closeRange(uintptr(low)+1, uintptr(high))
+	h.closeRange(uintptr(high)+1, 1<<32-1)
 }
 
+// closeRange closes from low to below high.
+//
 //go:nosplit
 //go:norace
 func (h *heir) closeRange(low, high uintptr) {
-	if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, low, high, 0); errno != 0 {
+	if low >= high {
+		return
+	}
+	if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, low, high-1, 0); errno != 0 {
 		h.fail(stepCloseFDs, errno)
 	}
 }
@@ -184,6 +195,23 @@ func (h *heir) judge() {
 		_, _, errno := syscall.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h.capHdr)), uintptr(unsafe.Pointer(&h.capData)), 0)
 		if errno != 0 {
 			h.fail(stepFinalCaps, errno)
+		}
+	}
+}
+
+// wait waits until the runtime has the workload where it belongs. Without a byte it is gone.
+//
+//go:nosplit
+//go:norace
+func (h *heir) wait() {
+	var b byte
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(h.Gate), uintptr(unsafe.Pointer(&b)), 1)
+		if n == 1 {
+			return
+		}
+		if errno != unix.EINTR {
+			h.fail(stepGate, unix.EPIPE)
 		}
 	}
 }
@@ -223,25 +251,29 @@ func (h *heir) fail(s step, errno syscall.Errno) {
 	exit(1)
 }
 
-// Hear reads what a Spawn has to say, to its end, when the workload was executed. The pid is that of the workload, as
-// the process that called Become saw it; it is 0 if there is none, and is the reader's to wait for even with an error.
-// An error that is not an *Error is no answer, or one that no Spawn gives: the workload was killed.
-func Hear(pipe int) (pid int, err error) {
+// Hear reads what a Spawn has to say, to its end, when the workload was executed. It calls born with the workload's pid,
+// as the process that called Become sees it; the workload then waits at its gate, and is born's to wait for. An error that
+// is not an *Error is no answer, or one that no Spawn gives: the workload was killed.
+func Hear(pipe int, born func(pid int) error) (err error) {
+	known := false
 	for {
 		m, readErr := readMessage(pipe)
 		switch {
 		case readErr != nil:
-			return pid, readErr
-		case m.step == stepDone && pid == 0 && err == nil:
-			return 0, errors.New("the process was killed before it was executed")
+			return readErr
+		case m.step == stepDone && !known && err == nil:
+			return errors.New("the process was killed before it was made")
 		case m.step == stepDone:
-			return pid, err
-		case m.step == stepPid && pid == 0:
-			pid = int(m.value)
+			return err
+		case m.step == stepPid && !known:
+			known = true
+			if err := born(int(m.value)); err != nil {
+				return err
+			}
 		case err == nil && m.step > stepPid && m.step <= stepExecute:
 			err = &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)}
 		default:
-			return pid, fmt.Errorf("unexpected message of the process: %d", m.step)
+			return fmt.Errorf("unexpected message of the process: %d", m.step)
 		}
 	}
 }

@@ -31,6 +31,7 @@ const (
 	stepCapabilities
 	stepExec
 	stepSpawn
+	stepGate
 	stepSession
 	stepTerminal
 	stepLimits
@@ -88,6 +89,8 @@ func (s step) String() string {
 		return "execute the init stage: execveat"
 	case stepSpawn:
 		return "make the process: clone"
+	case stepGate:
+		return "wait for the runtime, which has gone"
 	case stepSession:
 		return "make a session: setsid"
 	case stepTerminal:

@@ -65,6 +65,9 @@ func (p *initProc) handOn() error {
 	if p.cfg.Exec.Target >= 0 {
 		return p.spawn()
 	}
+	if err := p.ready(); err != nil {
+		return err
+	}
 	if err := sys.Setsid(); err != nil {
 		return err
 	}
@@ -72,9 +75,6 @@ func (p *initProc) handOn() error {
 		if err := sys.SetControllingTerminal(0); err != nil {
 			return err
 		}
-	}
-	if err := sys.SetParentDeathSignal(0); err != nil {
-		return err
 	}
 	if err := p.setLimits(); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (p *initProc) handOn() error {
 func (p *initProc) spawn() error {
 	s := &nsenter.Spawn{
 		Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv,
-		Terminal: p.process().Terminal, Keep: 3 + p.cfg.PreserveFDs, Report: p.cfg.Exec.Report,
+		Terminal: p.process().Terminal, Keep: 3 + p.cfg.PreserveFDs, Report: p.cfg.Exec.Report, Gate: p.cfg.Exec.Gate,
 	}
 	for i, l := range p.process().Rlimits {
 		resource, ok := creds.Rlimit(l.Type)

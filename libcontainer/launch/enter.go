@@ -33,6 +33,7 @@ type Entrant struct {
 	stage  *Init
 	config *proto.Config
 	report int // pipe; -1 where the stage itself becomes the process
+	gate   int // pipe, with report
 }
 
 // Enter starts the stage that becomes, or makes, the process. It waits for its config, and dies with the calling process.
@@ -60,16 +61,14 @@ func Enter(o EnterOptions) (*Entrant, error) {
 	}
 	inherit(o.Config, req, proc, theirs, o.Console)
 	o.Config.Fifo, o.Config.PidsMax = -1, -1
-	closePipe, err := e.prepare(&o, req)
+	closePipes, err := e.prepare(&o, req)
 	if err == nil {
-		defer closePipe()
+		defer closePipes()
 		e.stage, err = start(req, ours, o.Warn)
 	}
 	if err != nil {
 		unix.Close(ours)
-		if e.report >= 0 {
-			unix.Close(e.report)
-		}
+		e.closePipes()
 		return nil, err
 	}
 	return e, nil
@@ -91,9 +90,9 @@ func (r Residence) join(target int) (all []nsenter.Join) {
 }
 
 // prepare says in the config whether the stage is to make the process in the container's PID namespace. It returns what
-// closes the stage's end of the pipe.
-func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipe func(), err error) {
-	o.Config.Exec = &proto.Exec{Target: -1, Report: -1}
+// closes the stage's ends of the pipes.
+func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipes func(), err error) {
+	o.Config.Exec = &proto.Exec{Target: -1, Report: -1, Gate: -1}
 	if o.Residence.early || o.Residence.flags&unix.CLONE_NEWPID == 0 {
 		return func() {}, nil
 	}
@@ -101,53 +100,75 @@ func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipe func
 	if err != nil {
 		return nil, err
 	}
-	e.report = read
-	*o.Config.Exec = proto.Exec{Target: o.Target, Report: write}
-	req.Inherit = append(req.Inherit, o.Target, write)
-	return func() { unix.Close(write) }, nil
+	wait, gate, err := sys.Pipe()
+	if err != nil {
+		unix.Close(read)
+		unix.Close(write)
+		return nil, err
+	}
+	e.report, e.gate = read, gate
+	*o.Config.Exec = proto.Exec{Target: o.Target, Report: write, Gate: wait}
+	req.Inherit = append(req.Inherit, o.Target, write, wait)
+	return func() { unix.Close(write); unix.Close(wait) }, nil
 }
 
-// StagePid is the pid of the stage, whose limits and cgroup the process inherits.
+// StagePid is the pid of the stage, whose limits the process inherits.
 func (e *Entrant) StagePid() int { return e.stage.Pid }
 
 // Configure hands over the config, with which the stage sets to work.
 func (e *Entrant) Configure() error { return e.stage.Configure(e.config) }
 
-// Await waits until the process is executed.
-func (e *Entrant) Await() error {
+// Await waits until the process is there, but for its execution, has place put it where it belongs, and waits until it is
+// executed.
+func (e *Entrant) Await(place func(pid, pidfd int) error) error {
+	if e.report < 0 {
+		return e.awaitStage(place)
+	}
 	if err := e.stage.AwaitExec(); err != nil {
 		return err
 	}
-	if e.report < 0 {
-		e.Pid, e.Pidfd = e.stage.Pid, e.stage.Pidfd
-		return nil
+	err := nsenter.Hear(e.report, func(pid int) error { return e.admit(pid, place) })
+	if _, said := errors.AsType[*nsenter.Error](err); err != nil && e.Pid == 0 && !said && !errors.Is(err, errForged) {
+		return e.stage.epitaph()
 	}
-	return e.hear()
+	return err
 }
 
-// hear learns what the stage has made. What may trace the process can have written to the pipe in its stead: so it is
-// believed no number of a process that is not ours.
-func (e *Entrant) hear() error {
-	pid, err := nsenter.Hear(e.report)
-	if pid != 0 && !sys.IsChild(pid) {
-		return fmt.Errorf("process %d: %w", pid, errForged)
-	}
-	if pid == 0 {
-		if _, said := errors.AsType[*nsenter.Error](err); !said {
-			err = e.stage.epitaph()
-		}
-		return err
+// awaitStage is Await where the stage becomes the process.
+func (e *Entrant) awaitStage(place func(pid, pidfd int) error) error {
+	err := e.stage.AwaitReady()
+	if err == nil {
+		err = place(e.stage.Pid, e.stage.Pidfd)
 	}
 	if err == nil {
-		e.Pidfd, err = sys.PidfdOpen(pid)
+		err = e.stage.Go()
 	}
+	if err == nil {
+		err = e.stage.AwaitExec()
+	}
+	if err == nil {
+		e.Pid, e.Pidfd = e.stage.Pid, e.stage.Pidfd
+	}
+	return err
+}
+
+// admit lets a process go that the stage has made. What may trace the process can have written to the pipe in the stage's
+// stead: so it is believed no number of a process that is not ours.
+func (e *Entrant) admit(pid int, place func(pid, pidfd int) error) (err error) {
+	if !sys.IsChild(pid) {
+		return fmt.Errorf("process %d: %w", pid, errForged)
+	}
+	pidfd, err := sys.PidfdOpen(pid)
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		_, _ = sys.Wait(pid)
 		return err
 	}
-	e.Pid = pid
-	return nil
+	e.Pid, e.Pidfd = pid, pidfd
+	if err := place(pid, pidfd); err != nil {
+		return err
+	}
+	return sys.Write(e.gate, []byte{1})
 }
 
 // errForged is the answer of somebody else than the stage.
@@ -159,9 +180,16 @@ func (e *Entrant) Close() {
 	if e.report < 0 {
 		return
 	}
-	unix.Close(e.report)
+	e.closePipes()
 	unix.Close(e.stage.Pidfd)
 	_, _ = sys.Wait(e.stage.Pid)
+}
+
+func (e *Entrant) closePipes() {
+	if e.report >= 0 {
+		unix.Close(e.report)
+		unix.Close(e.gate)
+	}
 }
 
 // Kill ends the stage, and the process, and waits for them.
@@ -173,8 +201,6 @@ func (e *Entrant) Kill() error {
 	}
 	unix.Close(e.stage.Pidfd)
 	e.stage.Close()
-	if e.report >= 0 {
-		unix.Close(e.report)
-	}
+	e.closePipes()
 	return err
 }

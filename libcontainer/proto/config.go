@@ -47,7 +47,8 @@ type Config struct {
 // Exec is what a process is told that joins a container, whose Spec has but that process.
 type Exec struct {
 	Target int // pidfd of the container's init process, whose PID namespace is to be joined; -1: the stage is where it belongs
-	Report int // pipe for what becomes of the process that is made in it; see nsenter.Spawn
+	Report int // pipe for what becomes of the process that is made in it, and
+	Gate   int // pipe that it waits at; see nsenter.Spawn. Without them the stage says Ready, and waits for Go
 }
 
 // Hierarchy is one of cgroup v1.

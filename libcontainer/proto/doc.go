@@ -8,8 +8,8 @@
 //	   Go ────────────────────────▶            the state is on disk: live on without the runtime
 //	          ◀──────────────────── (end)      of a create: it waits at the fifo; of a run: the workload is executed
 //
-// A process that joins a container is told its Config, and that is all: the end of the socket says that it is executed, or
-// being made (then the rest comes through Exec.Report).
+// The stage of a process that joins a container is told its Config. It ends the socket when it makes the process, and the
+// rest goes through two pipes; or it says Ready, and executes the process itself after a Go.
 //
 // At any point the init stage may send Warning, or end the conversation with Failure. At any other point the end
 // of the socket means that the other side has died.

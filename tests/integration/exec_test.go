@@ -595,6 +595,26 @@ func TestExecCgroup(t *testing.T) {
 	execFails(t, inside(c, []string{"--cgroup", "sub", "--cgroup", "sub/deep"}, "true"), "--cgroup")
 }
 
+// A container that is at its limit of processes gets one more, and a process whose cgroup is full enough is no reason to fail.
+func TestExecFullCgroup(t *testing.T) {
+	t.Parallel()
+	c, pid := running(t)
+	dir := CgroupOf(t, pid, "pids")
+	current := CgroupFile(t, dir, "pids.current")
+	before := CgroupFile(t, dir, "pids.max")
+	if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte(current), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.WriteFile(filepath.Join(dir, "pids.max"), []byte(before), 0o644) }()
+	if res := c.Tare("exec", c.ID, "/nope"); strings.Contains(res.Stderr, "goroutine") || !strings.Contains(res.Stderr, "/nope") {
+		t.Errorf("%+v", res)
+	}
+	res := c.Tare("exec", c.ID, "/probe", "true") // a Go program too: it wants threads, and says so itself
+	if strings.Contains(res.Stderr, "exec failed") {
+		t.Errorf("%+v", res)
+	}
+}
+
 // An init system shares out the container's cgroup, which can have no processes then: they go where init is.
 func TestExecInnerCgroup(t *testing.T) {
 	t.Parallel()
