@@ -39,9 +39,9 @@ func raiseLimits(pid int, p *specs.Process) error {
 		return nil
 	}
 	for i, l := range p.Rlimits {
-		resource, ok := creds.Rlimit(l.Type)
-		if !ok {
-			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, l.Type)
+		resource, err := creds.RlimitAt(p, i)
+		if err != nil {
+			return err
 		}
 		soft, hard, err := sys.GetRlimit(pid, resource)
 		if err != nil {

@@ -1,6 +1,20 @@
 package creds
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// RlimitAt gives the number of the resource of process.rlimits[i].
+func RlimitAt(p *specs.Process, i int) (int, error) {
+	resource, ok := Rlimit(p.Rlimits[i].Type)
+	if !ok {
+		return 0, fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, p.Rlimits[i].Type)
+	}
+	return resource, nil
+}
 
 // Rlimit gives the number of a resource as a spec writes it, RLIMIT_NOFILE for instance; getrlimit(2).
 func Rlimit(name string) (resource int, ok bool) {

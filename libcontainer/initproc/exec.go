@@ -10,6 +10,7 @@ import (
 	"tare/libcontainer/console"
 	"tare/libcontainer/creds"
 	"tare/nsenter"
+	"tare/seccomp"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,9 +90,9 @@ func (p *initProc) spawn() error {
 		Terminal: p.process().Terminal, Keep: 3 + p.cfg.PreserveFDs, Report: p.cfg.Exec.Report, Gate: p.cfg.Exec.Gate,
 	}
 	for i, l := range p.process().Rlimits {
-		resource, ok := creds.Rlimit(l.Type)
-		if !ok {
-			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, l.Type)
+		resource, err := creds.RlimitAt(p.process(), i)
+		if err != nil {
+			return err
 		}
 		s.Limits = append(s.Limits, nsenter.Limit{Resource: resource, Soft: l.Soft, Hard: l.Hard})
 	}
@@ -102,12 +103,18 @@ func (p *initProc) spawn() error {
 		if filter.Listener {
 			return errors.New("linux.seccomp (/linux/seccomp): notification is not supported yet")
 		}
-		s.Filter, s.Flags = filter.Filter, filter.Flags&^tsync
-		s.Early = true
-		for _, call := range s.Calls() {
-			s.Early = s.Early && filter.Admits(call.Number, call.Args[:]...)
-		}
+		s.Filter, s.Flags, s.Early = filter.Filter, filter.Flags&^tsync, admitsAll(filter, s.Calls())
 	}
 	s.Become()
 	return nil
+}
+
+// admitsAll tells whether the filter can be in force while the process is still to be made.
+func admitsAll(filter *seccomp.Program, calls []nsenter.Call) bool {
+	for _, c := range calls {
+		if !filter.Admits(c.Number, c.Args[:]...) {
+			return false
+		}
+	}
+	return true
 }

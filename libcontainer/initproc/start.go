@@ -192,9 +192,9 @@ func (p *initProc) freeAffinity() error {
 // setLimits sets process.rlimits. The runtime has raised the hard limits that only it may raise.
 func (p *initProc) setLimits() error {
 	for i, l := range p.process().Rlimits {
-		resource, ok := creds.Rlimit(l.Type)
-		if !ok {
-			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): unknown type %q", i, i, l.Type)
+		resource, err := creds.RlimitAt(p.process(), i)
+		if err != nil {
+			return err
 		}
 		if err := sys.Prlimit(0, resource, l.Soft, l.Hard); err != nil {
 			return fmt.Errorf("process.rlimits[%d] (/process/rlimits/%d): set %s to %d:%d: %w", i, i, l.Type, l.Soft, l.Hard, err)

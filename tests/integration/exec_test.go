@@ -123,6 +123,68 @@ func checkJoined(t *testing.T, r *view.Report, pid int, tty bool) {
 	}
 }
 
+// The PID namespace of another container is joined first where root of the own user namespace may not.
+func TestExecForeignPIDNamespace(t *testing.T) {
+	t.Parallel()
+	host, pid := running(t)
+	for name, edit := range map[string]Edit{
+		"no user namespace":  func(*specs.Spec) {},
+		"user namespace":     WithUserNamespace(100000, 65536),
+		"its user namespace": func(*specs.Spec) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			owner := pid
+			if name == "its user namespace" {
+				_, owner = running(t, WithUserNamespace(100000, 65536))
+				edit = func(s *specs.Spec) {
+					WithUserNamespace(100000, 65536)(s)
+					WithNamespace(specs.UserNamespace, nsPath(owner, specs.UserNamespace))(s)
+				}
+			}
+			c, guest := running(t, edit, WithNamespace(specs.PIDNamespace, nsPath(owner, specs.PIDNamespace)), WithoutMount("/proc"), BindMount("/proc", "/proc", "rbind"))
+			cmd := c.Command("exec", c.ID, "/probe", "exit", "5")
+			c.Do(cmd).Exit(t, 5)
+			pidFile := filepath.Join(c.Dir, "exec.pid")
+			inside(c, []string{"-d", "--pid-file", pidFile}, "ignore-term").OK(t)
+			joined := c.PidFile(pidFile)
+			for _, kind := range allNamespaces {
+				if got, want := nsOf(t, joined, kind), nsOf(t, guest, kind); got != want {
+					t.Errorf("%s namespace %s, that of init is %s", kind, got, want)
+				}
+			}
+			if got, want := nsOf(t, joined, specs.PIDNamespace), nsOf(t, owner, specs.PIDNamespace); got != want {
+				t.Errorf("PID namespace %s of container %s: want %s", got, host.ID, want)
+			}
+			if err := unix.Kill(joined, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			c.Wait(joined)
+		})
+	}
+}
+
+func TestExecAsUser(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedCommand(t, "exec")
+	const uid, gid = 65533, 65533
+	c := NewContainer(t, Args("ignore-term"), WithoutMount("/sys"), rootless(uid, gid))
+	c.AsUser(uid, gid)
+	pid := c.Create()
+	for _, state := range []string{"created", "running"} {
+		if state == "running" {
+			c.Start()
+		}
+		r := inside(c, []string{"--tty"}, "report").Report(t)
+		checkJoined(t, r, pid, true)
+		if r.Process.UID != 0 {
+			t.Errorf("uid %d", r.Process.UID)
+		}
+	}
+	execFails(t, inside(c, []string{"-u", "5"}, "true"), "uid 5 mapped")
+	execFails(t, c.Tare("exec", c.ID, "/nope"), "/nope")
+}
+
 // sameCgroup compares what the host sees, of a detached process that is our child once the runtime has left.
 func sameCgroup(t *testing.T, c *Container, init int) {
 	t.Helper()
