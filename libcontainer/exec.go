@@ -213,6 +213,10 @@ func (e *execution) enter() error {
 		dir = nil
 	}
 	err = e.enterWith(dir)
+	if e.born && len(e.o.Cgroups) == 0 && errors.Is(err, unix.EACCES) {
+		e.born = false // where a user may not move a process there, systemd may
+		err = e.enterWith(nil)
+	}
 	if e.born && len(e.o.Cgroups) == 0 && isInner(err) {
 		below, closeBelow, findErr := e.initCgroup(dir)
 		if findErr == nil {
