@@ -82,11 +82,6 @@ func Exec(o ExecOptions) (int, error) {
 	if o.Detach {
 		return 0, nil
 	}
-	if e.console.ours > 0 {
-		if err := e.foreground.show(e.console.ours); err != nil {
-			return 0, also(err, e.kill())
-		}
-	}
 	return reapUntil(e.entrant.Pid)
 }
 
@@ -298,6 +293,9 @@ func (e *execution) place(pid, pidfd int) error {
 	}
 	e.foreground.awaitSignals()
 	e.foreground.aim(pidfd)
+	if e.console.ours > 0 {
+		return e.foreground.show(e.console.ours) // before the process asks for the terminal's size
+	}
 	return nil
 }
 

@@ -445,7 +445,7 @@ func TestExecTerminal(t *testing.T) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	Begin(t, cmd)
-	Expect(t, master, "size ")
+	Expect(t, master, "size 24 80\r\n")
 	Resize(t, master, 50, 132)
 	Expect(t, master, "size 50 132\r\n")
 	if _, err := master.WriteString("hello\rquit\r"); err != nil {
