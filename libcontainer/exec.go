@@ -299,10 +299,13 @@ func (e *execution) place(pid, pidfd int) error {
 	return nil
 }
 
-// explain says of an execve(2) that failed what it was for.
+// explain says of an execve(2) that failed what it was for, and of an init process that has gone meanwhile that it has.
 func (e *execution) explain(err error) error {
 	if failed, ok := errors.AsType[*nsenter.Error](err); ok && failed.Executing() {
 		return proto.ExecError(e.process.Args[0], failed.Errno)
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return errExecStopped
 	}
 	return err
 }

@@ -658,7 +658,10 @@ func TestExecCgroup(t *testing.T) {
 // A container that is at its limit of processes gets one more, and a process whose cgroup is full enough is no reason to fail.
 func TestExecFullCgroup(t *testing.T) {
 	t.Parallel()
-	c, pid := running(t)
+	NeedRoot(t)
+	NeedCommand(t, "exec")
+	c := NewContainer(t) // not started: a Go program as init would want threads at any time
+	pid := c.Create()
 	dir := CgroupOf(t, pid, "pids")
 	current := CgroupFile(t, dir, "pids.current")
 	before := CgroupFile(t, dir, "pids.max")
