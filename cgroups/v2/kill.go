@@ -74,40 +74,26 @@ func (c *Cgroup) Pids() ([]int, error) {
 	if _, err := c.File(); err != nil {
 		return nil, err
 	}
-	pids, err := pidsBelow(c.fd(), nil)
+	pids, err := pidsBelow(c.fd())
 	if err != nil {
 		return nil, fmt.Errorf("list the processes of cgroup %s: %w", c.Dir, err)
 	}
 	return pids, nil
 }
 
-// pidsBelow holds one descriptor a level: names can make a path too long for the kernel, and depth is limited by
-// RLIMIT_NOFILE only.
-func pidsBelow(fd int, pids []int) ([]int, error) {
-	b, err := sys.CgroupRead(fd, "cgroup.procs")
-	switch {
-	case errors.Is(err, unix.EOPNOTSUPP): // a threaded one: its processes are those of a cgroup above
-	case err != nil:
-		return pids, err
-	}
-	for line := range bytes.SplitSeq(b, []byte{'\n'}) {
-		if pid, err := strconv.Atoi(string(line)); err == nil && pid > 0 {
-			pids = append(pids, pid)
+func pidsBelow(fd int) ([]int, error) {
+	var pids []int
+	err := walkBelow(fd, func(fd int) error {
+		b, err := sys.CgroupRead(fd, "cgroup.procs")
+		if errors.Is(err, unix.EOPNOTSUPP) { // a threaded one: its processes are those of a cgroup above
+			err = nil
 		}
-	}
-	names, err := sys.CgroupChildren(fd)
-	if err != nil {
-		return pids, err
-	}
-	for _, name := range names {
-		child, err := sys.CgroupOpenDir(fd, name)
-		if err == nil {
-			pids, err = pidsBelow(child, pids)
-			unix.Close(child)
+		for line := range bytes.SplitSeq(b, []byte{'\n'}) {
+			if pid, err := strconv.Atoi(string(line)); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
 		}
-		if err != nil && !gone(err) {
-			return pids, err
-		}
-	}
-	return pids, nil
+		return err
+	}, func(int, string) error { return nil })
+	return pids, err
 }

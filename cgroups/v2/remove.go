@@ -66,32 +66,5 @@ func (c *Cgroup) removeBusy(timeout time.Duration) error {
 
 // removeBelow removes all cgroups below one, the deepest first.
 func removeBelow(fd int) error {
-	names, err := sys.CgroupChildren(fd)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		err := sys.CgroupRmdir(fd, name)
-		if errors.Is(err, unix.EBUSY) {
-			err = removeFull(fd, name)
-		}
-		if err != nil && !gone(err) {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeFull removes a cgroup that has others in it.
-func removeFull(parent int, name string) error {
-	fd, err := sys.CgroupOpenDir(parent, name)
-	if err != nil {
-		return err
-	}
-	err = removeBelow(fd)
-	unix.Close(fd)
-	if err != nil {
-		return err
-	}
-	return sys.CgroupRmdir(parent, name)
+	return walkBelow(fd, func(int) error { return nil }, sys.CgroupRmdir)
 }

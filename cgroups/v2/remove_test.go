@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // threaded makes a threaded cgroup below one and moves a thread of a process into it that is not its first.
@@ -79,4 +82,39 @@ func mkdir(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// A workload that makes cgroups deeper than we may have descriptors hides nobody in them, and is removed all the same.
+func TestDeeperThanDescriptors(t *testing.T) {
+	tree, root := scratch(t)
+	c := create(t, tree, root+"/c")
+	const depth, descriptors = 200, 64
+	dir := c.Dir
+	for range depth {
+		dir = mkdir(t, dir+"/d")
+	}
+	mkdir(t, c.Dir+"/d/other")
+	deep := run(t, At(dir), forever)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low := unix.Rlimit{Cur: descriptors, Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }()
+	if pids, err := c.Pids(); err != nil || !slices.Equal(pids, []int{deep.Process.Pid}) {
+		t.Errorf("processes %v (%v), want %d", pids, err, deep.Process.Pid)
+	}
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = deep.Wait()
+	if err := c.Remove(patience); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(c.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
 }

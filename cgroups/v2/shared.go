@@ -23,10 +23,16 @@ func List(b []byte) []uint16 { return list(b) }
 func PageSizes() []string { return pageSizes() }
 
 // PidsBelow lists the processes of the cgroup with that directory and of those below it.
-func PidsBelow(fd int) ([]int, error) { return pidsBelow(fd, nil) }
+func PidsBelow(fd int) ([]int, error) { return pidsBelow(fd) }
 
 // RemoveBelow removes all cgroups below the one with that directory.
 func RemoveBelow(fd int) error { return removeBelow(fd) }
+
+// WalkBelow calls enter for the cgroup with that directory and for each below it, and leave for those below when their turn is
+// over.
+func WalkBelow(fd int, enter func(fd int) error, leave func(parent int, name string) error) error {
+	return walkBelow(fd, enter, leave)
+}
 
 // Gone says that an error is about a cgroup, or a file of it, that is not there.
 func Gone(err error) bool { return gone(err) }
