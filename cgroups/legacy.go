@@ -220,6 +220,14 @@ func (m *legacy) AddProcess(pid int) error {
 	return m.v1.AddProcess(pid)
 }
 
+// Kill has those die, too, whom the container has frozen in a cgroup of the v1 freezer, if it has one.
+func (m *legacy) Kill() error {
+	if err := m.processes.Kill(); err != nil || m.v2 == nil {
+		return err
+	}
+	return m.v1.ThawAll()
+}
+
 // Remove takes the v2 cgroup first: when that is empty, so are the others.
 func (m *legacy) Remove(timeout time.Duration) error {
 	if m.v2 != nil {
@@ -329,6 +337,12 @@ func (m *legacy) Close() error {
 		return nil
 	}
 	return m.v2.Close()
+}
+
+// HasFreezer says whether there is a cgroup of the v1 freezer, in which a frozen process does not die of SIGKILL until Kill.
+func (s *State) HasFreezer() bool {
+	group := v1.Group{Dirs: s.V1}
+	return group.Has("freezer")
 }
 
 // loadLegacy returns the Manager of a state that has v1 directories.

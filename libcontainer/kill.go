@@ -13,8 +13,8 @@ import (
 // stopped is ErrNotRunning, with all it is fine.
 func (c *Container) Kill(sig unix.Signal, all bool) error {
 	// Without a PID namespace of their own the others do not end with the first: SIGKILL is meant for all. And on cgroup v1
-	// it needs the cgroup to end who is frozen.
-	wide := all || (sig == unix.SIGKILL && (!c.state.OwnPidNS || c.frozen()))
+	// it needs the cgroup to end who is frozen, by us or by the container itself.
+	wide := all || (sig == unix.SIGKILL && (!c.state.OwnPidNS || c.state.Cgroup != nil && c.state.Cgroup.HasFreezer()))
 	init, err := c.openInit()
 	if errors.Is(err, ErrNotRunning) {
 		if !wide {

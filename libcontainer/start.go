@@ -177,10 +177,11 @@ func (c *Container) end(init int, cg cgroups.Manager) error {
 		return err
 	}
 	ended, err := sys.WaitExit(init, int(promptExit/time.Millisecond))
-	if err == nil && !ended {
-		// Frozen on cgroup v1, maybe: a pause that was killed half-way does not show in the status.
+	for deadline := time.Now().Add(exitTimeout); err == nil && !ended && time.Now().Before(deadline); {
+		// Frozen on cgroup v1, maybe: by a pause that was killed half-way, which does not show in the status, or by the
+		// container itself, whose last write may come after our own.
 		_ = cg.Kill()
-		ended, err = sys.WaitExit(init, int(exitTimeout/time.Millisecond))
+		ended, err = sys.WaitExit(init, int(promptExit/time.Millisecond))
 	}
 	if err == nil && !ended {
 		err = fmt.Errorf("init process %d: still there %v after SIGKILL: does it wait for a device or a network file system?", c.state.InitPid, exitTimeout)

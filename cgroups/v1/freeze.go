@@ -60,6 +60,26 @@ func (g *Group) Thaw(time.Duration) error {
 	return nil
 }
 
+// ThawAll lets the processes run in the cgroups, too, that the container made and froze itself: a frozen process does not die of
+// SIGKILL, and the first of a PID namespace not before all others.
+func (g *Group) ThawAll() error {
+	d := g.dir("freezer")
+	if d == nil {
+		return nil
+	}
+	dir, err := open(d.Path())
+	if err == nil {
+		defer dir.Close()
+		err = v2.WalkBelow(int(dir.Fd()),
+			func(fd int) error { return sys.CgroupWrite(fd, freezerState, "THAWED") },
+			func(int, string) error { return nil })
+	}
+	if err != nil && !v2.Gone(err) {
+		return fmt.Errorf("thaw cgroup %s: %w", d.Path(), v2.Errno(err))
+	}
+	return nil
+}
+
 // Frozen says whether all processes stand still, be it by a cgroup above. A cgroup that is gone is not frozen.
 func (g *Group) Frozen() (bool, error) {
 	frozen, err := g.isState("FROZEN")

@@ -59,7 +59,7 @@ func (g *Group) Kill() error {
 				err = fmt.Errorf("kill process %d: %w", pid, e)
 			}
 		}
-		_ = g.setState("THAWED")
+		_ = g.ThawAll()
 		switch {
 		case v2.Gone(err):
 			return nil

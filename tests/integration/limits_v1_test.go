@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -298,5 +300,49 @@ func TestRootlessV1(t *testing.T) {
 	res.Fails(t, "permission denied")
 	if want := "(/linux/resources/memory/limit)"; IsTare() && !strings.Contains(res.Stderr, want) {
 		t.Errorf("%s, want %s", res.Stderr, want)
+	}
+}
+
+// A container that may write its cgroup of the freezer can freeze its own processes; they die all the same.
+func TestKillSelfFrozenV1(t *testing.T) {
+	t.Parallel()
+	needV1(t)
+	if !IsTare() {
+		t.Skip("runc 1.1 does not remove such a container")
+	}
+	for name, remove := range map[string]func(*testing.T, *Container, int){
+		"kill": func(t *testing.T, c *Container, pid int) {
+			c.Tare("kill", c.ID, "KILL").OK(t)
+			c.Wait(pid)
+			c.Tare("delete", c.ID).OK(t)
+		},
+		"delete": func(t *testing.T, c *Container, pid int) {
+			c.Tare("delete", "--force", c.ID).OK(t)
+			c.Wait(pid)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, pids := family(t, WithMount(specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rw"}}))
+			// As the container could do.
+			dirs, err := filepath.Glob("/sys/fs/cgroup/freezer/*/" + c.ID)
+			if err != nil || len(dirs) != 1 {
+				t.Skipf("needs the freezer of cgroup v1: %v, %v", dirs, err)
+			}
+			deep := dirs[0] + "/a/b"
+			if err := os.MkdirAll(deep, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, value := range map[string]string{"/cgroup.procs": strconv.Itoa(pids[3]), "/freezer.state": "FROZEN"} {
+				if err := os.WriteFile(deep+file, []byte(value), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			Eventually(t, "the child to stand still", func() bool {
+				state, _ := os.ReadFile(deep + "/freezer.state")
+				return string(state) == "FROZEN\n"
+			})
+			remove(t, c, pids[0])
+		})
 	}
 }
