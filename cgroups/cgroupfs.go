@@ -155,11 +155,11 @@ func (m *cgroupfs) Kill() error {
 	return m.cg.Kill()
 }
 
-func (m *cgroupfs) Freeze(timeout time.Duration) error {
+func (m *cgroupfs) Freeze(timeout time.Duration, interrupt int) error {
 	if m.absent {
 		return ErrNoCgroup
 	}
-	return m.cg.Freeze(timeout)
+	return m.cg.Freeze(timeout, interrupt)
 }
 
 func (m *cgroupfs) Thaw(timeout time.Duration) error {

@@ -36,7 +36,7 @@ type legacy struct {
 // processes is what the v2 cgroup does, or the v1 ones where that is not there.
 type processes interface {
 	Kill() error
-	Freeze(timeout time.Duration) error
+	Freeze(timeout time.Duration, interrupt int) error
 	Thaw(timeout time.Duration) error
 	Frozen() (bool, error)
 	Pids() ([]int, error)

@@ -166,7 +166,7 @@ func TestLegacyLifecycle(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
-	must(t, m.Freeze(patience))
+	must(t, m.Freeze(patience, -1))
 	must(t, m.Thaw(patience))
 	for _, d := range state.V1 { // as a container may
 		must(t, os.MkdirAll(d.Path()+"/a/b", 0o755))
@@ -422,7 +422,7 @@ func aloneFreeze(m Manager) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Freeze(patience); err != nil {
+	if err := m.Freeze(patience, -1); err != nil {
 		return err
 	}
 	if frozen, err := m.Frozen(); !frozen || err != nil {

@@ -52,8 +52,8 @@ type Manager interface {
 	// Kill sends SIGKILL to all processes, frozen or not, and does not wait for their end. A cgroup that is gone has none.
 	Kill() error
 	// Freeze stops all processes, and waits until they stand still; if they do not in time they run again, and the error
-	// wraps v2.ErrTimeout.
-	Freeze(timeout time.Duration) error
+	// wraps v2.ErrTimeout, or v2.ErrInterrupted if the descriptor interrupt was ready to be read before (-1: there is none).
+	Freeze(timeout time.Duration, interrupt int) error
 	// Thaw lets them run, and waits until they do.
 	Thaw(timeout time.Duration) error
 	// Frozen says whether they stand still, be it for a cgroup above.

@@ -119,7 +119,7 @@ func TestLifecycle(t *testing.T) {
 	if pids, err := later.Pids(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
 		t.Errorf("pids %v (%v)", pids, err)
 	}
-	must(t, later.Freeze(patience))
+	must(t, later.Freeze(patience, -1))
 	if frozen, err := later.Frozen(); !frozen || err != nil {
 		t.Errorf("frozen %v (%v)", frozen, err)
 	}
@@ -255,7 +255,7 @@ func rootless() error {
 		if err := errors.Join(m.AddProcess(os.Getpid()), m.Kill(), m.Thaw(0), m.WaitEmpty(0), m.Remove(0), m.Close()); err != nil {
 			return err
 		}
-		if err := m.Freeze(0); !errors.Is(err, ErrNoCgroup) {
+		if err := m.Freeze(0, -1); !errors.Is(err, ErrNoCgroup) {
 			return fmt.Errorf("freeze: %w", err)
 		}
 		if _, err := m.Pids(); !errors.Is(err, ErrNoCgroup) {

@@ -1,10 +1,13 @@
 package libcontainer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"time"
+
+	"tare/cgroups/v2"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -34,23 +37,50 @@ func (c *Container) freeze() error {
 	if err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
-	defer signal.Stop(signals)
-	done := make(chan error, 1)
-	go func() {
-		done <- cg.Freeze(freezeTimeout)
-		cg.Close()
-	}()
-	select {
-	case err := <-done:
+	defer cg.Close()
+	interrupt, err := awaitInterrupt()
+	if err != nil {
 		return err
-	case s := <-signals:
-		if err := c.thaw(); err != nil {
-			return fmt.Errorf("interrupted (%v); and then: %w", s, err)
-		}
-		return fmt.Errorf("interrupted (%v): all processes run again", s)
 	}
+	defer interrupt.stop()
+	err = cg.Freeze(freezeTimeout, int(interrupt.pipe.Fd()))
+	if !errors.Is(err, v2.ErrInterrupted) {
+		return err
+	}
+	if err := cg.Thaw(freezeTimeout); err != nil {
+		return fmt.Errorf("interrupted (%v); and then: %w", <-interrupt.by, err)
+	}
+	return fmt.Errorf("interrupted (%v): all processes run again", <-interrupt.by)
+}
+
+// interrupt makes a signal that would end this process something to poll(2) for: so whoever is at work ends it himself, and
+// nobody undoes what he is still doing.
+type interrupt struct {
+	pipe    *os.File       // hung up by a signal
+	by      chan os.Signal // which it was
+	signals chan os.Signal
+}
+
+func awaitInterrupt() (*interrupt, error) {
+	pipe, other, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	i := &interrupt{pipe: pipe, by: make(chan os.Signal, 1), signals: make(chan os.Signal, 1)}
+	signal.Notify(i.signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		if s, ok := <-i.signals; ok {
+			i.by <- s
+		}
+		other.Close()
+	}()
+	return i, nil
+}
+
+func (i *interrupt) stop() {
+	signal.Stop(i.signals)
+	close(i.signals)
+	i.pipe.Close()
 }
 
 func (c *Container) thaw() error {

@@ -14,9 +14,10 @@ import (
 
 const freezerState = "freezer.state"
 
-// Freeze stops all processes, and waits until they stand still. If they do not in time, they are let run again.
-func (g *Group) Freeze(timeout time.Duration) error {
-	err := g.freeze(time.Now().Add(timeout), timeout)
+// Freeze stops all processes, and waits until they stand still. If they do not in time, or before the descriptor interrupt is
+// ready to be read (-1: there is none), they are let run again.
+func (g *Group) Freeze(timeout time.Duration, interrupt int) error {
+	err := g.freeze(timeout, interrupt)
 	if err != nil {
 		_ = g.setState("THAWED")
 		return fmt.Errorf("freeze %w", err)
@@ -26,7 +27,8 @@ func (g *Group) Freeze(timeout time.Duration) error {
 
 // freeze: the freezer of v1 has no event to wait for: its state is looked at, and looking is what makes it FROZEN from FREEZING. A
 // process that forks at the wrong moment leaves it FREEZING for ever; to thaw and freeze again helps.
-func (g *Group) freeze(deadline time.Time, timeout time.Duration) error {
+func (g *Group) freeze(timeout time.Duration, interrupt int) error {
+	deadline := time.Now().Add(timeout)
 	for looks := 0; ; looks++ {
 		if looks%25 == 24 {
 			if err := g.setState("THAWED"); err != nil {
@@ -45,7 +47,13 @@ func (g *Group) freeze(deadline time.Time, timeout time.Duration) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("cgroup %s: %w after %v: a process in it is in an uninterruptible sleep", g.at(), v2.ErrTimeout, timeout)
 		}
-		pause(time.Millisecond)
+		n, err := sys.Poll([]unix.PollFd{{Fd: int32(interrupt), Events: unix.POLLIN}}, 1)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return fmt.Errorf("cgroup %s: %w", g.at(), v2.ErrInterrupted)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ const killTimeout = 2 * time.Second
 func (g *Group) Kill() error {
 	deadline := time.Now().Add(killTimeout)
 	for {
-		_ = g.freeze(time.Now().Add(killTimeout/8), killTimeout/8)
+		_ = g.freeze(killTimeout/8, -1)
 		all, err := g.Pids()
 		for _, pid := range all {
 			if e := unix.Kill(pid, unix.SIGKILL); e != nil && !errors.Is(e, unix.ESRCH) && err == nil {

@@ -11,6 +11,8 @@ var (
 	ErrFrozen = errors.New("the cgroup, or one above it, is frozen")
 	// ErrNoMemory says that the cgroup has no memory controller.
 	ErrNoMemory = errors.New("the cgroup has no memory controller")
+	// ErrInterrupted is wrapped by a freezing that somebody has lost patience with.
+	ErrInterrupted = errors.New("interrupted")
 	// ErrTimeout is wrapped by whatever waited in vain.
 	ErrTimeout = errors.New("timed out")
 )

@@ -11,8 +11,9 @@ import (
 
 // watch is the cgroup's cgroup.events, kept open to wait on.
 type watch struct {
-	fd  int
-	buf [256]byte
+	fd        int
+	interrupt int // what ends the waiting when it is ready, -1 for nothing
+	buf       [256]byte
 }
 
 func (c *Cgroup) watch() (*watch, error) {
@@ -23,7 +24,7 @@ func (c *Cgroup) watch() (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watch{fd: fd}, nil
+	return &watch{fd: fd, interrupt: -1}, nil
 }
 
 func (w *watch) close() { unix.Close(w.fd) }
@@ -48,8 +49,12 @@ func (w *watch) until(key string, value bool, deadline time.Time) (bool, error) 
 		if left <= 0 {
 			return false, nil
 		}
-		if _, err := sys.PollPri(w.fd, left); err != nil {
+		fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLPRI}, {Fd: int32(w.interrupt), Events: unix.POLLIN}}
+		if _, err := sys.Poll(fds, int((left+time.Millisecond-1)/time.Millisecond)); err != nil {
 			return false, err
+		}
+		if fds[1].Revents != 0 {
+			return false, ErrInterrupted
 		}
 	}
 }

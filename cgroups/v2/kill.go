@@ -44,7 +44,7 @@ func (c *Cgroup) killEach(timeout time.Duration) error {
 	}
 	defer w.close()
 	for {
-		_ = c.Freeze(timeout / 8)
+		_ = c.Freeze(timeout/8, -1)
 		pids, err := c.Pids()
 		if err != nil {
 			return err

@@ -131,7 +131,7 @@ func TestCreateRefuses(t *testing.T) {
 	full := create(t, tree, root+"/full")
 	run(t, full, forever)
 	frozen := create(t, tree, root+"/frozen")
-	if err := frozen.Freeze(patience); err != nil {
+	if err := frozen.Freeze(patience, -1); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
@@ -246,7 +246,7 @@ func TestFreezeThaw(t *testing.T) {
 	c := create(t, tree, root+"/c")
 	sub := create(t, tree, root+"/c/sub")
 	run(t, sub, "echo up; while :; do :; done")
-	if err := c.Freeze(patience); err != nil {
+	if err := c.Freeze(patience, -1); err != nil {
 		t.Fatal(err)
 	}
 	frozen, err := At(sub.Dir).Frozen()
@@ -266,7 +266,7 @@ func TestFreezeThatFailsThawsAgain(t *testing.T) {
 	c := create(t, tree, root+"/c")
 	other := create(t, tree, root+"/other")
 	helper := run(t, other, forever)
-	if err := c.Freeze(0); err != nil && !errors.Is(err, ErrTimeout) { // an empty one may freeze at once
+	if err := c.Freeze(0, -1); err != nil && !errors.Is(err, ErrTimeout) { // an empty one may freeze at once
 		t.Fatal(err)
 	}
 	if err := c.Thaw(patience); err != nil {
@@ -275,7 +275,7 @@ func TestFreezeThatFailsThawsAgain(t *testing.T) {
 	if err := c.AddProcess(helper.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	err := c.Freeze(-1) // over before it began: the process has had no time to get there
+	err := c.Freeze(-1, -1) // over before it began: the process has had no time to get there
 	if err == nil {
 		t.Skip("the process froze within the write")
 	}
@@ -285,6 +285,35 @@ func TestFreezeThatFailsThawsAgain(t *testing.T) {
 	if b, _ := os.ReadFile(c.Dir + "/cgroup.freeze"); string(b) != "0\n" {
 		t.Errorf("cgroup.freeze is %q", b)
 	}
+}
+
+func TestFreezeInterrupted(t *testing.T) {
+	tree, root := scratch(t)
+	c := create(t, tree, root+"/c")
+	run(t, c, forever)
+	interrupt, end, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer interrupt.Close()
+	end.Close()
+	for range 100 {
+		err := c.Freeze(patience, int(interrupt.Fd()))
+		if err == nil { // the process froze within the write
+			if err := c.Thaw(patience); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		if b, _ := os.ReadFile(c.Dir + "/cgroup.freeze"); string(b) != "0\n" {
+			t.Errorf("cgroup.freeze is %q", b)
+		}
+		return
+	}
+	t.Skip("the process froze within the write, 100 times")
 }
 
 // family fills a cgroup and five nested ones below it with children of children.
@@ -331,7 +360,7 @@ func TestKillWaitRemove(t *testing.T) {
 				t.Errorf("remove a full one: %v", err)
 			}
 			if tc.frozen {
-				if err := c.Freeze(patience); err != nil {
+				if err := c.Freeze(patience, -1); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -418,7 +447,7 @@ func TestGone(t *testing.T) {
 	if _, err := At(open.Dir).Pids(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("pids: %v", err)
 	}
-	if err := At(open.Dir).Freeze(patience); !errors.Is(err, fs.ErrNotExist) {
+	if err := At(open.Dir).Freeze(patience, -1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("freeze: %v", err)
 	}
 }

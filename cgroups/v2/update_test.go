@@ -229,7 +229,7 @@ func TestUpdateFrozen(t *testing.T) {
 		t.Skip("the v2 tree has no cpuset controller")
 	}
 	cmd := holding(t, c, 24)
-	if err := c.Freeze(patience); err != nil {
+	if err := c.Freeze(patience, -1); err != nil {
 		t.Fatal(err)
 	}
 	res := memoryOf(48*mib, 48*mib)

@@ -261,6 +261,17 @@ func TestPauseInterrupted(t *testing.T) {
 	if s := c.State(); s.Status != specs.StateRunning || freeze() != "0" {
 		t.Errorf("status %s, cgroup.freeze %s", s.Status, freeze())
 	}
+	for round := range 100 { // at whatever moment
+		cmd := c.Command("pause", c.ID)
+		Begin(t, cmd)
+		time.Sleep(time.Duration(round) * 200 * time.Microsecond)
+		if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if Finish(t, cmd); ExitCode(cmd) == 0 || freeze() != "0" {
+			t.Fatalf("interrupted after %d*0.2 ms: exit code %d, cgroup.freeze %s", round, ExitCode(cmd), freeze())
+		}
+	}
 }
 
 // Who deletes a container need not wait for a pause that waits in vain.
