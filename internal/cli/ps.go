@@ -117,7 +117,7 @@ func hostPS(args []string) (string, error) {
 	return out.String(), nil
 }
 
-// linesOf keeps the header of ps's output and the lines of these processes.
+// linesOf keeps the header of ps's output and the lines of these processes, which are in ascending order.
 func linesOf(pids []int, out string) (string, error) {
 	header, rest, _ := strings.Cut(out, "\n")
 	column := slices.Index(strings.Fields(header), "PID")
@@ -133,7 +133,7 @@ func linesOf(pids []int, out string) (string, error) {
 		if err != nil {
 			pid, err = strconv.Atoi(field(line, column))
 		}
-		if err == nil && slices.Contains(pids, pid) {
+		if _, ours := slices.BinarySearch(pids, pid); err == nil && ours {
 			b.WriteString(line)
 		}
 	}
