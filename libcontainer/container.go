@@ -40,26 +40,28 @@ func Load(root, id string) (*Container, error) {
 	return &Container{root: root, dir: dir, state: st}, nil
 }
 
-// List loads all containers under root. What cannot be loaded is among the errors, with its id.
-func List(root string) ([]*Container, []error) {
+// List loads all containers under root, and tells what it could not load, with its id. A root that is not there is
+// fs.ErrNotExist.
+func List(root string) (all []*Container, broken []error, err error) {
 	ids, err := state.List(root)
 	if err != nil {
-		return nil, []error{err}
+		return nil, nil, err
 	}
-	var all []*Container
-	var errs []error
 	for _, id := range ids {
 		c, err := Load(root, id)
-		if errors.Is(err, ErrNotExist) && !left(root, id) {
-			continue // it comes or goes right now
+		if errors.Is(err, ErrNotExist) {
+			if !left(root, id) {
+				continue // it comes or goes right now
+			}
+			err = errors.New("has no state: an interrupted create has left it, delete --force removes it")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("container %s: %w", id, err))
+			broken = append(broken, fmt.Errorf("container %s: %w", id, err))
 			continue
 		}
 		all = append(all, c)
 	}
-	return all, errs
+	return all, broken, nil
 }
 
 // left tells whether there is a directory without a state that nobody works on: what a create that was killed at its

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -62,13 +61,15 @@ func (a *app) states() ([]*libcontainer.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The default root comes with the first container; a missing one that was named is a mistake.
-	if a.global.root != "" {
-		if _, err := os.Stat(root); err != nil {
-			return nil, fmt.Errorf("--root: %w", err)
-		}
+	cts, broken, err := libcontainer.List(root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && a.global.root == "": // it comes with the first container
+		return nil, nil
+	case err != nil && a.global.root != "":
+		return nil, fmt.Errorf("--root: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("state root: %w", err)
 	}
-	cts, errs := libcontainer.List(root)
 	var states []*libcontainer.State
 	for _, ct := range cts {
 		st, err := ct.State()
@@ -79,11 +80,11 @@ func (a *app) states() ([]*libcontainer.State, error) {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, libcontainer.ErrNotExist):
 			// Deleted since it was listed.
 		default:
-			errs = append(errs, err)
+			broken = append(broken, err)
 		}
 	}
-	for _, err := range errs {
-		a.printError(err.Error())
+	for _, err := range broken {
+		a.printError(a.name + ": " + err.Error())
 	}
 	return states, nil
 }
