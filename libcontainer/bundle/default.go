@@ -96,7 +96,8 @@ func defaultNamespaces(o DefaultOptions) []specs.LinuxNamespace {
 	if o.Rootless {
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	}
-	if o.CgroupNamespace {
+	// On cgroup v1, too, a user's container has a view of cgroups only through a namespace: it has no cgroup of its own.
+	if o.CgroupNamespace || o.Rootless {
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 	}
 	return namespaces

@@ -49,6 +49,9 @@ func TestWriteDefault(t *testing.T) {
 // TestDefaultRootless wants nothing that an unprivileged user cannot have.
 func TestDefaultRootless(t *testing.T) {
 	spec := Default(DefaultOptions{Rootless: true, UID: 1000, GID: 100})
+	if !makesNamespace(spec.Linux, specs.CgroupNamespace) {
+		t.Error("no cgroup namespace: the cgroup mount is refused where the container has no cgroup")
+	}
 	if hasNamespace(spec.Linux, specs.NetworkNamespace) || !makesNamespace(spec.Linux, specs.UserNamespace) || spec.Linux.Resources != nil {
 		t.Errorf("got %+v", spec.Linux)
 	}

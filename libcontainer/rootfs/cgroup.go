@@ -48,7 +48,7 @@ func (r *Rootfs) mountCgroup(m *mount) error {
 
 func (r *Rootfs) bindCgroup(d *destination, top mountopt.Attrs, o *mountopt.Options) error {
 	if r.opts.CgroupPath == "" {
-		return fmt.Errorf("%w: without a cgroup namespace, only a container with a cgroup of its own can see it", ErrRefused)
+		return fmt.Errorf("%w: without a namespace of type \"cgroup\" in linux.namespaces, only a container with a cgroup of its own can see it", ErrRefused)
 	}
 	tree, err := sys.OpenTree(unix.AT_FDCWD, r.opts.CgroupPath, unix.OPEN_TREE_CLONE)
 	if err != nil {

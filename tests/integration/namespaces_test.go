@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -296,6 +298,29 @@ func TestRootless(t *testing.T) {
 		c.Tare("kill", c.ID, "KILL").OK(t)
 		c.Wait(pid)
 		c.Tare("delete", c.ID).OK(t)
+	})
+	t.Run("what spec writes", func(t *testing.T) {
+		c := NewContainer(t)
+		c.AsUser(uid, gid)
+		config := filepath.Join(c.Dir, "config.json")
+		args := c.Spec.Process.Args
+		if err := os.Remove(config); err != nil {
+			t.Fatal(err)
+		}
+		c.Tare("spec", "--rootless", "--bundle", c.Dir).OK(t)
+		raw, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Spec = new(specs.Spec)
+		if err := json.Unmarshal(raw, c.Spec); err != nil {
+			t.Fatal(err)
+		}
+		c.Spec.Process.Terminal, c.Spec.Process.Args = false, args
+		c.WriteSpec(t)
+		if r := c.Report(); r.Process.PID != 1 || r.UTS.Hostname != "tare" {
+			t.Errorf("pid %d, hostname %q", r.Process.PID, r.UTS.Hostname)
+		}
 	})
 	t.Run("more ids without a helper", func(t *testing.T) {
 		c := NewContainer(t, WithoutMount("/sys"), rootless(uid, gid), func(s *specs.Spec) {
