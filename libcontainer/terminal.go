@@ -19,12 +19,6 @@ type consoleEnd struct {
 
 func (e *consoleEnd) file() *os.File { return e.socket }
 
-var (
-	errNeedsSocket  = errors.New("cannot allocate tty if tare will detach without setting console socket")
-	errVainSocket   = errors.New("cannot use console socket if tare will not detach or allocate tty")
-	errNoTerminalIn = errors.New("process.terminal (/process/terminal)")
-)
-
 func (c *creation) wantsTerminal() bool {
 	return c.bundle.Spec.Process != nil && c.bundle.Spec.Process.Terminal
 }
@@ -37,9 +31,13 @@ func (c *creation) checkTerminal() error {
 func checkTerminal(wanted, foreground bool, socket string) error {
 	switch {
 	case wanted && !foreground && socket == "":
-		return fmt.Errorf("%w: %w", errNoTerminalIn, errNeedsSocket)
-	case socket != "" && (foreground || !wanted):
-		return errVainSocket
+		return errors.New("process.terminal (/process/terminal): cannot allocate tty if tare will detach without setting " +
+			"console socket: give --console-socket, or set it to false")
+	case socket != "" && foreground:
+		return errors.New("--console-socket: cannot use console socket if tare will not detach or allocate tty: give --detach, too")
+	case socket != "" && !wanted:
+		return errors.New("--console-socket: cannot use console socket if tare will not detach or allocate tty: " +
+			"process.terminal (/process/terminal) is false")
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ var (
 	// ErrNotSupported is wrapped by the errors of Settings about what cgroup v2 has no file for.
 	ErrNotSupported = errors.New("not supported on cgroup v2")
 	// ErrNotEmpty says that a container's cgroup has processes before the container's.
-	ErrNotEmpty = errors.New("the cgroup has processes in it")
+	ErrNotEmpty = errors.New("the cgroup has processes in it: linux.cgroupsPath (/linux/cgroupsPath) must name one that nobody else uses")
 	// ErrFrozen says that a cgroup, or one above it, is frozen, so that no process would run in it.
 	ErrFrozen = errors.New("the cgroup, or one above it, is frozen")
 	// ErrNoMemory says that the cgroup has no memory controller.

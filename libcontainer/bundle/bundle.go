@@ -1,6 +1,9 @@
 package bundle
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -36,6 +39,9 @@ func Load(dir string) (*Bundle, error) {
 	}
 	defer handle.Close()
 	raw, err := handle.ReadFile(configName, configLimit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: spec writes one, and --bundle names the directory with it", err)
+	}
 	if err != nil {
 		return nil, err
 	}
