@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 )
@@ -81,7 +82,7 @@ func (a *app) dispatch(root *cli.Command, args []string) error {
 	}
 	c := a.command(args[0])
 	if c == nil {
-		return unknownCommand(args[0])
+		return a.unknownCommand(args[0])
 	}
 	var help bool
 	c.Flags = append(c.Flags, helpFlag(&help))
@@ -151,10 +152,19 @@ func (a *app) parse(c *cli.Command, args []string) error {
 	c.Writer, c.ErrWriter = io.Discard, io.Discard
 	c.ExitErrHandler = func(context.Context, *cli.Command, error) {}
 	c.OnUsageError = func(_ context.Context, c *cli.Command, err error, _ bool) error {
+		if c.Name != a.name && isGlobalOption(undefinedFlag(err)) {
+			return fmt.Errorf("%w: it is a global option, which stands before the command (see %s --help)", err, a.name)
+		}
 		return fmt.Errorf("%w (see %s)", err, a.helpHint(c))
 	}
 	// A fresh context: the library would take the root command found in ours for a parent and look for its flags.
 	return c.Run(context.Background(), args)
+}
+
+// undefinedFlag is the name of the option that the library does not know, if that is what err says.
+func undefinedFlag(err error) string {
+	_, name, _ := strings.Cut(err.Error(), "not defined: -")
+	return strings.TrimLeft(name, "-")
 }
 
 // exitError is an error with an exit code of its own; all others exit with 1.
@@ -174,9 +184,14 @@ func exitCode(err error) int {
 	return 1
 }
 
-func unknownCommand(name string) error {
+func (a *app) unknownCommand(name string) error {
+	hint := " (see " + a.name + " --help)"
+	switch name {
+	case "exec", "checkpoint", "restore":
+		hint = ": not in this build yet"
+	}
 	//lint:ignore ST1005 the words that scripts know
-	return &exitError{3, fmt.Errorf("No help topic for '%s'", name)}
+	return &exitError{3, fmt.Errorf("No help topic for '%s'%s", name, hint)}
 }
 
 // wantArgs refuses a wrong number of positional arguments.

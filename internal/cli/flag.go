@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,14 +19,38 @@ func boolFlag(to *bool, usage, name string, aliases ...string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage, Local: true, Value: *to, Destination: to}
 }
 
-// intFlag reads decimal numbers only: 010 is ten.
 func intFlag(to *int, usage, name string) cli.Flag {
-	return &cli.IntFlag{Name: name, Usage: usage, Local: true, Value: *to, Destination: to, Config: cli.IntegerConfig{Base: 10}}
+	return &cli.GenericFlag{Name: name, Usage: usage, Local: true, Value: &parsed[int]{to, parseInteger[int]}}
 }
 
-// durationFlag reads what time.ParseDuration does: 1m30s.
 func durationFlag(to *time.Duration, usage, name string) cli.Flag {
-	return &cli.DurationFlag{Name: name, Usage: usage, Local: true, Value: *to, Destination: to}
+	return &cli.GenericFlag{Name: name, Usage: usage, Local: true, Value: &parsed[time.Duration]{to, parseDuration}}
+}
+
+// parsed is a value with errors for people: those of the library are Go's own.
+type parsed[T any] struct {
+	to    *T
+	parse func(string) (T, error)
+}
+
+func (p *parsed[T]) Set(s string) error {
+	v, err := p.parse(s)
+	if err == nil {
+		*p.to = v
+	}
+	return err
+}
+
+func (p *parsed[T]) Get() any       { return *p.to }
+func (p *parsed[T]) String() string { return fmt.Sprint(*p.to) }
+
+// parseDuration reads 500ms, 5s and 1m30s.
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, errors.New("want a number with its unit, such as 500ms, 5s or 1m30s")
+	}
+	return d, nil
 }
 
 // hiddenFlag is an option that only old callers know.

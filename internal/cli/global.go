@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 )
@@ -29,6 +30,10 @@ func (g *globalOptions) flags() []cli.Flag {
 		// Old callers still name the criu binary; nobody looks at it any more.
 		hiddenFlag(&g.criu, "criu"),
 	}
+}
+
+func isGlobalOption(name string) bool {
+	return slices.ContainsFunc(new(globalOptions).flags(), func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 }
 
 // check refuses values that no command could work with.

@@ -22,7 +22,7 @@ func (a *app) helpFor(root *cli.Command, name string) error {
 	}
 	c := a.command(name)
 	if c == nil {
-		return unknownCommand(name)
+		return a.unknownCommand(name)
 	}
 	c.Flags = append(c.Flags, helpFlag(new(bool)))
 	return a.printHelp(c)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
@@ -35,7 +36,7 @@ NAME kill web SIGRTMIN+3
 			if s := c.Args().Get(1); s != "" {
 				var err error
 				if sig, err = parseSignal(s); err != nil {
-					return err
+					return fmt.Errorf("%w (see %s)", err, a.helpHint(c))
 				}
 			}
 			ct, err := a.load(c.Args().First())

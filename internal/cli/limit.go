@@ -127,7 +127,7 @@ func setBlockIOWeight(res *specs.LinuxResources, value string) error {
 	return nil
 }
 
-type integer interface{ int64 | uint64 | uint16 }
+type integer interface{ int | int64 | uint64 | uint16 }
 
 // parseInteger reads a decimal number: 010 is ten.
 func parseInteger[T integer](s string) (T, error) {
