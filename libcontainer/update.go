@@ -34,7 +34,7 @@ func (c *Container) Update(res *specs.LinuxResources, o UpdateOptions) error {
 	}
 	res = complete(res, held)
 	merge(held, res)
-	if err := bundle.ValidateResources(held).Err(); err != nil { // what is right by itself may not fit what holds
+	if err := fits(held); err != nil {
 		return err
 	}
 	cg, err := c.cgroup()
@@ -98,6 +98,15 @@ func check(res, held *specs.LinuxResources) error {
 		alone.Memory = &memory
 	}
 	return bundle.ValidateResources(&alone).Err()
+}
+
+// fits finds what is right by itself and does not go together with what holds.
+func fits(merged *specs.LinuxResources) error {
+	mistakes := bundle.ValidateResources(merged)
+	for i := range mistakes {
+		mistakes[i].Message += ", together with what holds already"
+	}
+	return mistakes.Err()
 }
 
 // complete adds to res what goes without saying.

@@ -33,7 +33,7 @@ func TestLimitOptions(t *testing.T) {
 			t.Errorf("--%s 1 is %s, want %s", l.name, raw, want)
 		}
 		got := o.inOptions(bundle.Problems{{Pointer: l.pointer, Message: "is wrong"}}).Error()
-		if got != "options: --"+l.name+": is wrong" {
+		if got != "--"+l.name+": is wrong" {
 			t.Errorf("a mistake in %s: %s", l.pointer, got)
 		}
 	}

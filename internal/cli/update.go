@@ -130,6 +130,9 @@ func (o *updateOptions) inOptions(mistakes bundle.Problems) error {
 			}
 		}
 	}
+	if len(mistakes) == 1 {
+		return mistakes[0]
+	}
 	return mistakes.In("options")
 }
 

@@ -277,6 +277,11 @@ func TestUpdateErrors(t *testing.T) {
 				t.Errorf("update %s: not one line: %q %q", args, res.Stdout, res.Stderr)
 			}
 		}
+		c.Tare("update", "--cpu-burst", "60000", "--cpu-quota", "70000", c.ID).OK(t)
+		c.Tare("update", "--cpu-quota", "50000", c.ID).
+			Fails(t, "update "+c.ID+": --cpu-burst: must not be above the quota 50000, got 60000, together with what holds already\n")
+		updateFrom(c, `{"cpu":{"quota":50000}}`).
+			Fails(t, "--resources: standard input: /cpu/burst: must not be above the quota 50000, got 60000, together with what holds already\n")
 		updateFrom(c, `{"memory":{"limit":5,"swap":4}}`).Fails(t, "--resources: standard input: /memory/swap: ")
 		updateFrom(c, `{"pids":{"limit":"x"}}`).Fails(t, "--resources: standard input:1:18: pids.limit (/pids/limit): want a number")
 	}
