@@ -90,7 +90,7 @@ func Reserve(root, id string) (*Dir, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, fmt.Errorf("state root: %w", err)
+		return nil, fmt.Errorf("state root: %w", elsewhere(err))
 	}
 	path := filepath.Join(root, id)
 	for {
@@ -102,11 +102,19 @@ func Reserve(root, id string) (*Dir, error) {
 	}
 }
 
+// elsewhere tells a user who may not write to a state root how to have one.
+func elsewhere(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root", err)
+}
+
 func makeDir(path string) (*Dir, error) {
 	if err := os.Mkdir(path, 0o711); errors.Is(err, fs.ErrExist) {
 		return nil, ErrExist
 	} else if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
+		return nil, fmt.Errorf("state directory: %w", elsewhere(err))
 	}
 	d, err := open(path)
 	if errors.Is(err, ErrNotExist) {

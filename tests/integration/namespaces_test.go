@@ -299,6 +299,20 @@ func TestRootless(t *testing.T) {
 		c.Wait(pid)
 		c.Tare("delete", c.ID).OK(t)
 	})
+	t.Run("a state root of somebody else", func(t *testing.T) {
+		if !IsTare() {
+			t.Skip("the words are tare's")
+		}
+		c := NewContainer(t, rootless(uid, gid))
+		c.AsUser(uid, gid)
+		c.Root = filepath.Join(Dir(t), "state")
+		const way = ": permission denied: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root\n"
+		c.Run().Fails(t, "state root: mkdir "+c.Root+way)
+		if err := os.Mkdir(c.Root, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c.Run().Fails(t, "state directory: mkdir "+filepath.Join(c.Root, c.ID)+way)
+	})
 	t.Run("what spec writes", func(t *testing.T) {
 		c := NewContainer(t)
 		c.AsUser(uid, gid)
@@ -318,7 +332,7 @@ func TestRootless(t *testing.T) {
 		}
 		c.Spec.Process.Terminal, c.Spec.Process.Args = false, args
 		c.WriteSpec(t)
-		if r := c.Report(); r.Process.PID != 1 || r.UTS.Hostname != "tare" {
+		if r := c.Report(); r.Process.PID != 1 || r.UTS.Hostname != c.Spec.Hostname {
 			t.Errorf("pid %d, hostname %q", r.Process.PID, r.UTS.Hostname)
 		}
 	})
