@@ -187,7 +187,7 @@ func exitCode(err error) int {
 func (a *app) unknownCommand(name string) error {
 	hint := " (see " + a.name + " --help)"
 	switch name {
-	case "exec", "checkpoint", "restore":
+	case "checkpoint", "restore":
 		hint = ": not in this build yet"
 	}
 	//lint:ignore ST1005 the words that scripts know
