@@ -462,9 +462,9 @@ func TestSystemdUpdate(t *testing.T) {
 		NeedCommand(t, "update")
 		u := o.newUnit(t, withResources(specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(77))}}))
 		u.create(t)
-		u.Tare("update", "--pids-limit", "88", "--memory", "80m", "--memory-swap", "-1", "--cpu-quota", "20333", "--cpu-period", "50000", u.ID).OK(t)
+		u.Tare("update", "--pids-limit", "88", "--memory", "80m", "--memory-swap", "-1", "--cpu-quota", "20500", "--cpu-period", "50000", u.ID).OK(t)
 		o.systemctl(t, "daemon-reload")
-		u.checkFiles(t, map[string]string{"pids.max": "88", "memory.max": "83886080", "cpu.max": "20333 50000"})
+		u.checkFiles(t, map[string]string{"pids.max": "88", "memory.max": "83886080", "cpu.max": "20500 50000"}) // 41 %: systemd keeps whole percents
 		if props := u.show(t); props["TasksMax"] != "88" || props["MemoryMax"] != "83886080" || props["CPUQuotaPerSecUSec"] != "410ms" {
 			t.Errorf("TasksMax %s, MemoryMax %s, CPUQuotaPerSecUSec %s", props["TasksMax"], props["MemoryMax"], props["CPUQuotaPerSecUSec"])
 		}
