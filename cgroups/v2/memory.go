@@ -106,15 +106,19 @@ func orMax(v int64) string {
 // threads, page tables and the mounts that it makes, and hooks run in it too.
 const startMemory = 16 << 20
 
+// startMark makes what is written in place of a limit a number that nobody would ask for, so that an update in between is told
+// from it. It is a page, of the largest size that there is.
+const startMark = 64 << 10
+
 // MemoryToStart raises a memory.max under which the container could not be started. raised is what is written in place of
 // limit, which has to be written once the workload runs: our stage's memory goes only with the execution, and to write the
 // limit before would have the kernel kill it. Both are "" if nothing was raised.
 func MemoryToStart(settings []Setting) (out []Setting, limit, raised string) {
-	return raise(settings, "memory.max", startMemory)
+	return raise(settings, "memory.max", startMemory, startMemory+startMark)
 }
 
-// raise gives a file at least the value least, in a copy of the settings, and says what it would have had.
-func raise(settings []Setting, file string, least uint64) (out []Setting, limit, raised string) {
+// raise gives a file the value instead of one below least, in a copy of the settings, and says what it would have had.
+func raise(settings []Setting, file string, least, instead uint64) (out []Setting, limit, raised string) {
 	out = slices.Clone(settings)
 	for i := range out {
 		s := &out[i]
@@ -123,7 +127,7 @@ func raise(settings []Setting, file string, least uint64) (out []Setting, limit,
 		}
 		limit, raised = "", ""
 		if n, err := strconv.ParseUint(s.Value, 10, 64); err == nil && n < least {
-			limit, raised = s.Value, strconv.FormatUint(least, 10)
+			limit, raised = s.Value, strconv.FormatUint(instead, 10)
 			s.Value = raised
 		}
 	}

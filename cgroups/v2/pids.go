@@ -23,5 +23,5 @@ const startTasks = 16
 // ours, with the threads of a Go program. raised is what was written in place of limit, which has to be written when the
 // workload is executed; both are "" if nothing was raised.
 func PidsToStart(settings []Setting) (out []Setting, limit, raised string) {
-	return raise(settings, "pids.max", startTasks)
+	return raise(settings, "pids.max", startTasks, startTasks+1) // an update to startTasks is not undone
 }

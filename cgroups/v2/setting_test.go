@@ -170,9 +170,9 @@ func TestPidsToStart(t *testing.T) {
 		{"none", "", "", pids(), pids()},
 		{"enough", "", "", pids("16"), pids("16")},
 		{"unlimited", "", "", pids("max"), pids("max")},
-		{"tight", "0", "16", pids("0"), pids("16")},
-		{"the last one counts", "3", "16", pids("99", "3"), pids("99", "16")},
-		{"the last one is enough", "", "", pids("3", "99"), pids("16", "99")},
+		{"tight", "0", "17", pids("0"), pids("17")},
+		{"the last one counts", "3", "17", pids("99", "3"), pids("99", "17")},
+		{"the last one is enough", "", "", pids("3", "99"), pids("17", "99")},
 		{"no number", "", "", pids("few"), pids("few")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

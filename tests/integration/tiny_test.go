@@ -48,7 +48,7 @@ func TestTinyLimits(t *testing.T) {
 func TestTinyMemoryAfterStart(t *testing.T) {
 	NeedController(t, "memory")
 	const limit = 512 << 10
-	for name, updated := range map[string]int64{"": limit, "updated": 64 << 20} {
+	for name, updated := range map[string]int64{"": limit, "updated": 64 << 20, "updated to a round number": 16 << 20} {
 		t.Run(name, func(t *testing.T) {
 			c := tinyContainer(t, memoryLimits(specs.LinuxMemory{Limit: new(int64(limit))}))
 			if !IsTare() {
@@ -56,15 +56,39 @@ func TestTinyMemoryAfterStart(t *testing.T) {
 			}
 			c.Tare("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID).OK(t)
 			dir := CgroupOf(t, c.PidFile(c.Dir+"/pid"), "memory")
-			if got := CgroupFile(t, dir, "memory.max"); got != strconv.Itoa(16<<20) {
+			if got := CgroupFile(t, dir, "memory.max"); got != strconv.Itoa(16<<20+64<<10) {
 				t.Errorf("memory.max before the start is %s", got)
 			}
 			if name != "" {
-				c.Tare("update", "--memory", "64m", c.ID).OK(t)
+				c.Tare("update", "--memory", strconv.FormatInt(updated, 10), c.ID).OK(t)
 			}
 			c.Tare("start", c.ID).OK(t)
 			if got := CgroupFile(t, dir, "memory.max"); got != strconv.FormatInt(updated, 10) {
 				t.Errorf("memory.max after the start is %s, want %d", got, updated)
+			}
+		})
+	}
+}
+
+// So is a limit of processes, and an update in between is not undone, whatever it is.
+func TestTinyPidsAfterStart(t *testing.T) {
+	NeedRoot(t)
+	NeedLimits(t, "pids")
+	NeedCommand(t, "update")
+	for _, updated := range []string{"", "8", "16", "64"} {
+		t.Run("updated to "+updated, func(t *testing.T) {
+			c := NewContainer(t, Args("sleep"), func(s *specs.Spec) {
+				s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(12))}}
+			})
+			dir := CgroupOf(t, c.Create(), "pids")
+			want := "12"
+			if updated != "" {
+				want = updated
+				c.Tare("update", "--pids-limit", updated, c.ID).OK(t)
+			}
+			c.Start()
+			if got := CgroupFile(t, dir, "pids.max"); got != want {
+				t.Errorf("pids.max after the start is %s, want %s", got, want)
 			}
 		})
 	}
