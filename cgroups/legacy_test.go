@@ -525,7 +525,17 @@ func aloneKill(m Manager) error {
 		return err
 	}
 	for _, d := range m.State().V1 {
-		if err := os.Mkdir(d.Path()+"/below", 0o755); err != nil {
+		below := d.Path() + "/below"
+		if err := os.Mkdir(below, 0o755); err != nil {
+			return err
+		}
+		if !slices.Contains(d.Controllers, "freezer") {
+			continue
+		}
+		// As a container may freeze itself.
+		err := errors.Join(os.WriteFile(below+"/cgroup.procs", []byte(fmt.Sprint(cmd.Process.Pid)), 0),
+			os.WriteFile(below+"/freezer.state", []byte("FROZEN"), 0))
+		if err != nil {
 			return err
 		}
 	}
