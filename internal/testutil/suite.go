@@ -37,6 +37,9 @@ func runSuite(m *testing.M) (code int, err error) {
 	if n, err := strconv.Atoi(os.Getenv("TARE_TEST_SLOW")); err == nil && n > 0 {
 		suite.slow = time.Duration(n)
 	}
+	if err := defaultSignals(); err != nil {
+		return 0, err
+	}
 	// Not t.TempDir: that is 0700, and a container with a user namespace has to walk down to its root file system.
 	if suite.dir, err = os.MkdirTemp("", "tare-test-"); err != nil {
 		return 0, err
