@@ -260,7 +260,6 @@ func TestUpdateErrors(t *testing.T) {
 			"--memory abc":                 `--memory: invalid value "abc"`,
 			"--memory -5":                  `--memory: invalid value "-5"`,
 			"--memory 5m --memory-swap 4m": "--memory-swap: is memory and swap together",
-			"--memory-swap 4m":             "memory.swap",
 			"--cpu-quota 10":               "--cpu-quota: must be at least 1000",
 			"--cpu-period 10":              "--cpu-period: must be from 1000",
 			"--cpu-share -1":               `--cpu-share: invalid value "-1": must not be negative`,
