@@ -41,12 +41,17 @@ func (p *initProc) has(t specs.LinuxNamespaceType) (has, made bool) {
 	return false, false
 }
 
-func (p *initProc) unshareCgroup() error {
-	if _, made := p.has(specs.CgroupNamespace); !made {
-		return nil
+// unshare makes the namespaces that have to be this process's own work: see launch.
+func (p *initProc) unshare() error {
+	if _, made := p.has(specs.CgroupNamespace); made {
+		if err := sys.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+			return fmt.Errorf("make new cgroup namespace: %w", err)
+		}
 	}
-	if err := sys.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("make new cgroup namespace: %w", err)
+	if _, made := p.has(specs.IPCNamespace); made && p.cfg.UserNS {
+		if err := sys.Unshare(unix.CLONE_NEWIPC); err != nil {
+			return fmt.Errorf("make new ipc namespace: %w", err)
+		}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestCreateSteps_Order(t *testing.T) {
 	golden := []string{
 		"session",
 		"keyring",
-		"cgroup namespace",
+		"namespaces",
 		"network",
 		"root",
 		"mounts",

@@ -8,8 +8,8 @@ var createSteps = []step.Step[*initProc]{
 	{Name: "session", Run: (*initProc).newSession},
 	// Before anything of the container's runs, which would find the caller's keys.
 	{Name: "keyring", Run: (*initProc).joinKeyring},
-	// After the process is in its cgroup, and before a mount shows it.
-	{Name: "cgroup namespace", Run: (*initProc).unshareCgroup},
+	// After the process is in its cgroup and root of its user namespace, and before a mount shows either.
+	{Name: "namespaces", Run: (*initProc).unshare},
 	{Name: "network", Run: (*initProc).setupNetwork},
 
 	{Name: "root", Run: (*initProc).openRoot},

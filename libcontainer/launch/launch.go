@@ -77,8 +77,7 @@ func Start(o Options) (*Init, error) {
 	defer unix.Close(theirs)
 	req := &nsenter.Request{
 		Exe: exe, Args: []string{Arg0, fmt.Sprint(theirs)}, Env: initEnv(),
-		// The cgroup namespace is made in the init stage: its root is the cgroup of that moment.
-		New: ns.new &^ unix.CLONE_NEWCGROUP, Join: ns.join,
+		New: ns.new &^ ns.late(), Join: ns.join,
 		TimeOffsets: timeOffsets(o.Spec.Linux), Proc: proc.File(), Cgroup: o.Cgroup,
 	}
 	sources, err := fill(&o, ns, req, proc, theirs)

@@ -78,6 +78,15 @@ func (ns *namespaces) close() {
 	}
 }
 
+// late are the namespaces that the init stage makes itself. The root of a cgroup namespace is the cgroup of that moment,
+// and the message queues' file system belongs to who made the IPC namespace: root of the host is nobody in a user namespace.
+func (ns *namespaces) late() uintptr {
+	if ns.has(unix.CLONE_NEWUSER) {
+		return unix.CLONE_NEWCGROUP | unix.CLONE_NEWIPC
+	}
+	return unix.CLONE_NEWCGROUP
+}
+
 // has tells whether the init stage gets another namespace of that type than the runtime's, new or joined.
 func (ns *namespaces) has(flag int) bool {
 	return ns.new&uintptr(flag) != 0 || ns.joins(flag)
