@@ -48,6 +48,7 @@ var createSteps = []step.Step[*creation]{
 	{Name: "sealed runtime", Run: (*creation).reseal}, // starts again from main: before anything is made
 	{Name: "terminal", Run: (*creation).checkTerminal},
 	{Name: "outputs", Run: (*creation).checkOutputs},
+	{Name: "labels", Run: (*creation).checkLabels},
 	{Name: "limits", Run: (*creation).planCgroup},
 	{Name: "seccomp", Run: (*creation).compileFilter},
 	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
@@ -122,6 +123,14 @@ func (c *creation) reseal() error {
 }
 
 func (c *creation) checkOutputs() error { return checkPidFile(c.o.PidFile) }
+
+func (c *creation) checkLabels() error {
+	mountLabel := ""
+	if l := c.bundle.Spec.Linux; l != nil {
+		mountLabel = l.MountLabel
+	}
+	return checkLabels(c.bundle.Spec.Process, mountLabel)
+}
 
 func (c *creation) planCgroup() (err error) {
 	config := cgroups.Config{
@@ -376,6 +385,9 @@ func (c *creation) awaitReady() error {
 func (c *creation) record() error {
 	if err := raiseLimits(c.init.Pid, c.bundle.Spec.Process); err != nil {
 		return err
+	}
+	if err := setIOPriority(c.init.Pid, c.bundle.Spec.Process); err != nil {
+		return startError(err)
 	}
 	c.foreground.awaitSignals()
 	return c.dir.Commit()

@@ -11,6 +11,7 @@ import (
 	"tare/internal/procfs"
 	"tare/internal/step"
 	"tare/internal/sys"
+	"tare/libcontainer/attr"
 	"tare/libcontainer/bundle"
 	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
@@ -43,7 +44,9 @@ type execution struct {
 type execConfig struct {
 	Process *specs.Process `json:"process"`
 	Linux   struct {
-		Seccomp *specs.LinuxSeccomp `json:"seccomp"`
+		Seccomp      *specs.LinuxSeccomp      `json:"seccomp"`
+		Personality  *specs.LinuxPersonality  `json:"personality"`
+		MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy"`
 	} `json:"linux"`
 }
 
@@ -55,6 +58,7 @@ var execSteps = []step.Step[*execution]{
 	{Name: "sealed runtime", Run: (*execution).reseal}, // starts again from main: before standard input is read
 	{Name: "process", Run: (*execution).loadProcess},
 	{Name: "terminal", Run: (*execution).checkTerminal},
+	{Name: "labels", Run: (*execution).checkLabels},
 	{Name: "outputs", Run: (*execution).checkOutputs},
 	{Name: "seccomp", Run: (*execution).compileFilter},
 	{Name: "console", Run: (*execution).openConsole, Undo: (*execution).closeConsole},
@@ -173,6 +177,8 @@ func (e *execution) checkTerminal() error {
 	return checkTerminal(e.process.Terminal, e.foreground != nil, e.o.ConsoleSocket)
 }
 
+func (e *execution) checkLabels() error { return checkLabels(e.process, "") }
+
 func (e *execution) checkOutputs() error { return checkPidFile(e.o.PidFile) }
 
 func (e *execution) compileFilter() (err error) {
@@ -259,9 +265,18 @@ func withAffinity(cpus *specs.CPUAffinity, start func() error) error {
 // stageConfig is what the stage is told, without what launch knows.
 func (e *execution) stageConfig() *proto.Config {
 	return &proto.Config{
-		ID: e.o.ID, Spec: &specs.Spec{Process: e.process}, Seccomp: e.filter,
+		ID: e.o.ID, Spec: e.spec(), Seccomp: e.filter,
 		NoNewKeyring: e.container.state.NoNewKeyring, PreserveFDs: e.o.PreserveFDs,
 	}
+}
+
+// spec has of the container what is said of all its processes.
+func (e *execution) spec() *specs.Spec {
+	spec := &specs.Spec{Process: e.process}
+	if l := &e.config.Linux; l.Personality != nil || l.MemoryPolicy != nil {
+		spec.Linux = &specs.Linux{Personality: l.Personality, MemoryPolicy: l.MemoryPolicy}
+	}
+	return spec
 }
 
 func (e *execution) kill() error { return e.entrant.Kill() }
@@ -269,6 +284,9 @@ func (e *execution) kill() error { return e.entrant.Kill() }
 // configure does for the stage what it may not do itself, and sends it on its way.
 func (e *execution) configure() error {
 	if err := raiseLimits(e.entrant.StagePid(), e.process); err != nil {
+		return err
+	}
+	if err := setIOPriority(e.entrant.StagePid(), e.process); err != nil {
 		return err
 	}
 	e.foreground.arm(e.console.ours > 0)
@@ -290,6 +308,12 @@ func (e *execution) place(pid, pidfd int) error {
 	}
 	if err := put(pid); err != nil {
 		return err
+	}
+	if s := e.process.Scheduler; s != nil {
+		// Here and not in the stage: a policy need not outlive the fork (SCHED_FLAG_RESET_ON_FORK), or forbids one.
+		if err := attr.SetScheduler(pid, s); err != nil {
+			return err
+		}
 	}
 	e.foreground.awaitSignals()
 	e.foreground.aim(pidfd)

@@ -67,6 +67,12 @@ func (c *ProcessChanges) apply(of *specs.Process) (*specs.Process, error) {
 	if c.NoNewPrivileges != nil {
 		p.NoNewPrivileges = *c.NoNewPrivileges
 	}
+	if c.ApparmorProfile != "" {
+		p.ApparmorProfile = c.ApparmorProfile
+	}
+	if c.SelinuxLabel != "" {
+		p.SelinuxLabel = c.SelinuxLabel
+	}
 	p.Capabilities = c.capabilities(p.Capabilities)
 	return &p, bundle.ValidateProcess(&p).In("process")
 }
@@ -103,6 +109,12 @@ func inheritProcess(p, of *specs.Process) {
 	}
 	if p.User.Umask == nil {
 		p.User.Umask = of.User.Umask
+	}
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = of.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = of.SelinuxLabel
 	}
 	if p.OOMScoreAdj == nil {
 		p.OOMScoreAdj = of.OOMScoreAdj

@@ -59,5 +59,7 @@ type ProcessChanges struct {
 	AdditionalGIDs  []uint32 // appended
 	Capabilities    []string // added to the bounding, effective and permitted ones
 	NoNewPrivileges *bool
+	ApparmorProfile string // empty: no change, like
+	SelinuxLabel    string
 	Terminal        bool // the config's does not count
 }

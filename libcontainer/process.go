@@ -8,7 +8,9 @@ import (
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
+	"tare/libcontainer/attr"
 	"tare/libcontainer/creds"
+	"tare/libcontainer/lsm"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -56,6 +58,27 @@ func raiseLimits(pid int, p *specs.Process) error {
 		}
 	}
 	return nil
+}
+
+// setIOPriority sets process.ioPriority for pid and what comes of it.
+func setIOPriority(pid int, p *specs.Process) error {
+	if p == nil || p.IOPriority == nil {
+		return nil
+	}
+	return attr.SetIOPriority(pid, p.IOPriority)
+}
+
+// checkLabels refuses labels that nothing on this host would heed.
+func checkLabels(p *specs.Process, mountLabel string) error {
+	if mountLabel == "" && (p == nil || p.ApparmorProfile == "" && p.SelinuxLabel == "") {
+		return nil
+	}
+	proc, err := procfs.Open()
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	return lsm.Check(proc, p, mountLabel)
 }
 
 // owner is who container root is on the host.

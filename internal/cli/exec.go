@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -77,8 +76,8 @@ func (o *execOptions) flags() []cli.Flag {
 		stringFlag(&o.pidfdSocket, "send a pidfd of the process to the UNIX socket `PATH`", "pidfd-socket"),
 		listFlag(&o.caps, "add the capability `CAP`, such as CAP_NET_RAW", "cap", "c"),
 		boolFlag(&o.noNewPrivs, "never let the process gain privileges", "no-new-privs"),
-		stringFlag(&o.apparmor, "not supported yet: the AppArmor `PROFILE`", "apparmor"),
-		stringFlag(&o.label, "not supported yet: the SELinux `LABEL`", "process-label"),
+		stringFlag(&o.apparmor, "confine the process by the AppArmor `PROFILE`", "apparmor"),
+		stringFlag(&o.label, "give the process the SELinux context `LABEL`", "process-label"),
 		intFlag(&o.preserveFDs, "hand on `N` more open files: descriptors 3 to N+2", "preserve-fds"),
 		listFlag(&o.cgroups, "start in the cgroup `PATH` below the container's", "cgroup"),
 		boolFlag(&o.ignorePaused, "start in a paused container, to run once it is resumed", "ignore-paused"),
@@ -122,12 +121,8 @@ func (a *app) execOptions(o *execOptions, c *cli.Command) (libcontainer.ExecOpti
 // changes are what the options change in the container's own process.
 func (o *execOptions) changes(c *cli.Command) (p libcontainer.ProcessChanges, err error) {
 	p = libcontainer.ProcessChanges{Args: c.Args().Tail(), Cwd: o.cwd, Env: o.env, Capabilities: o.caps, Terminal: o.tty}
-	switch {
-	case o.apparmor != "":
-		return p, fmt.Errorf("--apparmor %s: %w", o.apparmor, errNotYet)
-	case o.label != "":
-		return p, fmt.Errorf("--process-label %s: %w", o.label, errNotYet)
-	case o.cwd != "" && !filepath.IsAbs(o.cwd):
+	p.ApparmorProfile, p.SelinuxLabel = o.apparmor, o.label
+	if o.cwd != "" && !filepath.IsAbs(o.cwd) {
 		return p, fmt.Errorf("--cwd %s: must be absolute", o.cwd)
 	}
 	for _, e := range o.env {
@@ -157,8 +152,6 @@ func (o *execOptions) changes(c *cli.Command) (p libcontainer.ProcessChanges, er
 	}
 	return p, nil
 }
-
-var errNotYet = errors.New("not supported by this version of tare yet")
 
 // parseUser reads UID or UID:GID. Numbers are ids, never names: an image decides what its /etc/passwd calls "1000"
 // (CVE-2016-3697).

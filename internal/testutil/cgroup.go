@@ -62,7 +62,7 @@ func removeCgroups(path string) {
 // leftCgroups removes the parent of all the suite's cgroups and tells which of them still hold some.
 func leftCgroups() error {
 	var errs []error
-	for _, dir := range cgroupDirs(cgroupParent()) {
+	for _, dir := range cgroupDirs(CgroupParent()) {
 		if err := unix.Rmdir(dir); err != nil {
 			errs = append(errs, &os.PathError{Op: "rmdir", Path: dir, Err: err})
 		}

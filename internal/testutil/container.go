@@ -70,10 +70,10 @@ func (c *Container) AsUser(uid, gid uint32) {
 // UseRuntime runs another program than the suite's, such as a copy of it.
 func (c *Container) UseRuntime(path string) { c.runtime = path }
 
-func (c *Container) cgroup() string { return fmt.Sprintf("%s/%s", cgroupParent(), c.ID) }
+func (c *Container) cgroup() string { return fmt.Sprintf("%s/%s", CgroupParent(), c.ID) }
 
-// cgroupParent holds the cgroups of all containers of this test process.
-func cgroupParent() string { return fmt.Sprintf("/tare-test-%d", os.Getpid()) }
+// CgroupParent holds the cgroups of all containers of this test process.
+func CgroupParent() string { return fmt.Sprintf("/tare-test-%d", os.Getpid()) }
 
 // Create is `create` with a pid file; it gives the pid of init.
 func (c *Container) Create(args ...string) int {

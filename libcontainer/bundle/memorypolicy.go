@@ -1,13 +1,9 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-// The names of set_mempolicy(2).
-var (
-	memoryPolicyModes = []string{
-		"MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL",
-	}
-	memoryPolicyFlags = []string{"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"}
+	"tare/libcontainer/attr"
 )
 
 // checkMemoryPolicy follows set_mempolicy(2).
@@ -16,7 +12,7 @@ func checkMemoryPolicy(r *report, spec *specs.Spec) {
 		return
 	}
 	p := spec.Linux.MemoryPolicy
-	r.oneOf(string(p.Mode), memoryPolicyModes, "linux", "memoryPolicy", "mode")
+	r.oneOf(string(p.Mode), attr.MemoryModes(), "linux", "memoryPolicy", "mode")
 	r.checkList(p.Nodes, "linux", "memoryPolicy", "nodes")
 	switch p.Mode {
 	case specs.MpolDefault, specs.MpolLocal:
@@ -28,13 +24,25 @@ func checkMemoryPolicy(r *report, spec *specs.Spec) {
 			r.add("/linux/memoryPolicy/nodes", "must not be empty for %s", p.Mode)
 		}
 	}
-	var relative, static bool
+	checkMemoryPolicyFlags(r, p)
+}
+
+// checkMemoryPolicyFlags refuses what the kernel would, or would pass over in silence.
+func checkMemoryPolicyFlags(r *report, p *specs.LinuxMemoryPolicy) {
+	var relative, static, balancing bool
 	for i, flag := range p.Flags {
-		r.oneOf(string(flag), memoryPolicyFlags, "linux", "memoryPolicy", "flags", i)
+		r.oneOf(string(flag), attr.MemoryFlags(), "linux", "memoryPolicy", "flags", i)
 		relative = relative || flag == specs.MpolFRelativeNodes
 		static = static || flag == specs.MpolFStaticNodes
+		balancing = balancing || flag == specs.MpolFNumaBalancing
 	}
 	if relative && static {
 		r.add("/linux/memoryPolicy/flags", "MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES exclude each other")
+	}
+	if (relative || static) && p.Nodes == "" {
+		r.add("/linux/memoryPolicy/flags", "MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES are for policies with nodes")
+	}
+	if balancing && p.Mode != specs.MpolBind && p.Mode != specs.MpolPreferredMany {
+		r.add("/linux/memoryPolicy/flags", "MPOL_F_NUMA_BALANCING is for MPOL_BIND and MPOL_PREFERRED_MANY only, the mode is %s", quote(string(p.Mode)))
 	}
 }

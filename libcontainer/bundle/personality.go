@@ -1,8 +1,10 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-var personalityDomains = []string{"LINUX", "LINUX32"}
+	"tare/libcontainer/attr"
+)
 
 // checkPersonality refuses all flags: the specification names none.
 func checkPersonality(r *report, spec *specs.Spec) {
@@ -10,7 +12,7 @@ func checkPersonality(r *report, spec *specs.Spec) {
 		return
 	}
 	p := spec.Linux.Personality
-	r.oneOf(string(p.Domain), personalityDomains, "linux", "personality", "domain")
+	r.oneOf(string(p.Domain), attr.Domains(), "linux", "personality", "domain")
 	if len(p.Flags) > 0 {
 		r.add("/linux/personality/flags", "are not supported, got %s", quote(string(p.Flags[0])))
 	}

@@ -1,14 +1,9 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
 
-var (
-	schedulerPolicies = []string{"SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_IDLE", "SCHED_DEADLINE"}
-	schedulerFlags    = []string{
-		"SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_KEEP_POLICY",
-		"SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN", "SCHED_FLAG_UTIL_CLAMP_MAX",
-	}
-	ioClasses = []string{"IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"}
+	"tare/libcontainer/attr"
 )
 
 // Ranges of sched(7) and ioprio_set(2).
@@ -27,7 +22,7 @@ func checkScheduling(r *report, spec *specs.Spec) {
 		checkScheduler(r, s)
 	}
 	if p := spec.Process.IOPriority; p != nil {
-		r.oneOf(string(p.Class), ioClasses, "process", "ioPriority", "class")
+		r.oneOf(string(p.Class), attr.IOClasses(), "process", "ioPriority", "class")
 		if p.Priority < 0 || p.Priority > ioLevelMax {
 			r.add("/process/ioPriority/priority", "must be from 0 to %d, got %d", ioLevelMax, p.Priority)
 		}
@@ -38,10 +33,10 @@ func checkScheduler(r *report, s *specs.Scheduler) {
 	if s.Policy == specs.SchedISO {
 		r.add("/process/scheduler/policy", "SCHED_ISO is reserved, no Linux has it")
 	} else {
-		r.oneOf(string(s.Policy), schedulerPolicies, "process", "scheduler", "policy")
+		r.oneOf(string(s.Policy), attr.Policies(), "process", "scheduler", "policy")
 	}
 	for i, flag := range s.Flags {
-		r.oneOf(string(flag), schedulerFlags, "process", "scheduler", "flags", i)
+		r.oneOf(string(flag), attr.SchedulerFlags(), "process", "scheduler", "flags", i)
 	}
 	fair := s.Policy == specs.SchedOther || s.Policy == specs.SchedBatch
 	if s.Nice < niceMin || s.Nice > niceMax {

@@ -11,26 +11,15 @@ type notYet struct {
 
 const notYetMessage = "not supported by this version of tare yet"
 
-// Each function sees a spec whose Process or Linux, after which the list is named, is there.
-
-var processNotYet = [...]notYet{
-	{"/process/scheduler", func(s *specs.Spec) bool { return s.Process.Scheduler != nil }},
-	{"/process/ioPriority", func(s *specs.Spec) bool { return s.Process.IOPriority != nil }},
-	{"/process/selinuxLabel", func(s *specs.Spec) bool { return s.Process.SelinuxLabel != "" }},
-	{"/process/apparmorProfile", func(s *specs.Spec) bool { return s.Process.ApparmorProfile != "" }},
-}
+// Each function sees a spec whose Linux is there.
 
 var linuxNotYet = [...]notYet{
 	{"/linux/intelRdt", func(s *specs.Spec) bool { return s.Linux.IntelRdt != nil }},
 	{"/linux/netDevices", func(s *specs.Spec) bool { return len(s.Linux.NetDevices) > 0 }},
-	{"/linux/personality", func(s *specs.Spec) bool { return s.Linux.Personality != nil }},
-	{"/linux/memoryPolicy", func(s *specs.Spec) bool { return s.Linux.MemoryPolicy != nil }},
-	{"/linux/mountLabel", func(s *specs.Spec) bool { return s.Linux.MountLabel != "" }},
 	{"/linux/seccomp/listenerPath", func(s *specs.Spec) bool { return s.Linux.Seccomp != nil && s.Linux.Seccomp.ListenerPath != "" }},
 }
 
 func checkUnsupported(r *report, spec *specs.Spec) {
-	checkUnsupportedProcess(r, spec)
 	checkUnsupportedMounts(r, spec)
 	if !hasNamespace(spec.Linux, specs.MountNamespace) {
 		// Nothing in the specification asks for one, but without it the container's mounts would be the host's.
@@ -45,17 +34,6 @@ func checkUnsupported(r *report, spec *specs.Spec) {
 		}
 	}
 	checkUnsupportedNotify(r, spec.Linux.Seccomp)
-}
-
-func checkUnsupportedProcess(r *report, spec *specs.Spec) {
-	if spec.Process == nil {
-		return
-	}
-	for i := range processNotYet {
-		if processNotYet[i].asked(spec) {
-			r.add(processNotYet[i].pointer, notYetMessage)
-		}
-	}
 }
 
 // checkUnsupportedMounts is about id-mapped mounts.

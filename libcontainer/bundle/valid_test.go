@@ -69,7 +69,7 @@ func TestValidDockerSeccomp(t *testing.T) {
 // TestValidateParts wants pointers from where the part begins.
 func TestValidateParts(t *testing.T) {
 	below := -2000
-	p := ValidateProcess(&specs.Process{Cwd: "x", Args: []string{"true"}, OOMScoreAdj: &below, SelinuxLabel: "a"})
+	p := ValidateProcess(&specs.Process{Cwd: "x", Args: []string{"true"}, OOMScoreAdj: &below, SelinuxLabel: "a\nb"})
 	if len(p) != 3 || p[0].Pointer != "/cwd" || p[1].Pointer != "/oomScoreAdj" || p[2].Pointer != "/selinuxLabel" {
 		t.Errorf("process: %v", p)
 	}

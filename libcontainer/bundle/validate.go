@@ -44,6 +44,7 @@ var checks = [...]check{
 	{"intel rdt", checkIntelRdt},
 	{"memory policy", checkMemoryPolicy},
 	{"personality", checkPersonality},
+	{"labels", checkLabels},
 	{"not supported yet", checkUnsupported},
 }
 
@@ -65,7 +66,7 @@ func ValidateProcess(p *specs.Process) Problems {
 	checkUser(&r, spec)
 	checkRlimits(&r, spec)
 	checkScheduling(&r, spec)
-	checkUnsupportedProcess(&r, spec)
+	checkLabels(&r, spec)
 	return r.problems.below("/process")
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
+	"tare/libcontainer/attr"
 	"tare/libcontainer/bundle"
 	"tare/libcontainer/creds"
 	"tare/libcontainer/mountopt"
@@ -38,11 +39,12 @@ func For(version, commit string) *features.Features {
 			Capabilities:    creds.Names(),
 			Cgroup:          cgroup(),
 			Seccomp:         seccompFeatures(),
-			Apparmor:        &features.Apparmor{Enabled: no()},
-			Selinux:         &features.Selinux{Enabled: no()},
+			Apparmor:        &features.Apparmor{Enabled: yes()},
+			Selinux:         &features.Selinux{Enabled: yes()},
 			IntelRdt:        &features.IntelRdt{Enabled: no(), Schemata: no(), Monitoring: no()},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: no()}},
 			NetDevices:      &features.NetDevices{Enabled: no()},
+			MemoryPolicy:    &features.MemoryPolicy{Modes: attr.MemoryModes(), Flags: attr.MemoryFlags()},
 		},
 		Annotations:                        annotations(version, commit),
 		PotentiallyUnsafeConfigAnnotations: []string{"org.systemd.property."},

@@ -10,6 +10,7 @@ import (
 	"tare/libcontainer/console"
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/keyring"
+	"tare/libcontainer/lsm"
 	"tare/libcontainer/proto"
 	"tare/libcontainer/rootfs"
 
@@ -25,7 +26,15 @@ func (p *initProc) joinKeyring() error {
 	if p.cfg.NoNewKeyring {
 		return nil
 	}
-	return keyring.Join(p.cfg.ID)
+	label := ""
+	if p.process() != nil {
+		label = p.process().SelinuxLabel
+	}
+	reset, err := lsm.LabelKeys(p.proc, label)
+	if err != nil {
+		return err
+	}
+	return errors.Join(keyring.Join(p.cfg.ID), reset())
 }
 
 // has tells whether the container has a namespace of that type of its own; made tells whether it is a new one.

@@ -21,6 +21,9 @@ var execSteps = []step.Step[*initProc]{
 	{Name: "keyring", Run: (*initProc).joinKeyring},
 	{Name: "root", Run: (*initProc).enterRoot},
 	{Name: "terminal", Run: (*initProc).takeTerminal},
+	{Name: "personality", Run: (*initProc).setPersonality},
+	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
+	{Name: "labels", Run: (*initProc).setLabels},
 	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
 	{Name: "working directory", Run: (*initProc).changeDir},
 	// For its next child. The last that takes the privileges; no thread can be made from this one after it.

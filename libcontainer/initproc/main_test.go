@@ -53,6 +53,9 @@ func TestCreateSteps_Order(t *testing.T) {
 		"read-only paths",
 		"masked paths",
 		"ready",
+		"personality",
+		"memory policy",
+		"labels",
 		"no new privileges",
 		"working directory",
 		"credentials",
@@ -62,6 +65,7 @@ func TestCreateSteps_Order(t *testing.T) {
 		"startContainer",
 		"affinity",
 		"limits",
+		"scheduler",
 		"exec",
 	}
 	var names []string

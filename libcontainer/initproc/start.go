@@ -23,10 +23,13 @@ import (
 // that `start` sees the end: nothing more is success, a proto.Said* and a text is not.
 const started = '0'
 
-// capabilities are what the workload has, and, until the filter is loaded, CAP_SYS_ADMIN if it takes that.
+// capabilities are what the workload has, and what it takes until then: CAP_SYS_NICE for its scheduler, and CAP_SYS_ADMIN for
+// its filter.
 type capabilities struct {
-	final sys.CapSets
-	extra bool
+	final      sys.CapSets
+	filtering  sys.CapSets // once it is scheduled
+	scheduling bool        // there is more than filtering
+	extra      bool        // there is more than final, until the filter is loaded
 }
 
 // program is the workload's execve(2), laid out in memory before the filter forbids who knows what.
@@ -52,15 +55,22 @@ func (p *initProc) becomeUser() error {
 	if process == nil {
 		return nil
 	}
-	keep := uint64(0)
+	var filtering, scheduling uint64
 	if p.cfg.Seccomp != nil && !process.NoNewPrivileges {
-		keep = 1 << unix.CAP_SYS_ADMIN
+		filtering = 1 << unix.CAP_SYS_ADMIN
 	}
-	final, warnings, err := creds.Apply(process, creds.Options{SetgroupsDenied: p.setgroupsDenied, Keep: keep})
+	if process.Scheduler != nil && p.cfg.Exec == nil {
+		scheduling = 1 << unix.CAP_SYS_NICE
+	}
+	final, warnings, err := creds.Apply(process, creds.Options{SetgroupsDenied: p.setgroupsDenied, Keep: filtering | scheduling})
 	for _, w := range warnings {
 		p.warn(w)
 	}
-	p.caps = capabilities{final: final, extra: keep&^final.Effective != 0}
+	p.caps = capabilities{
+		final: final, filtering: final, scheduling: scheduling&^final.Effective != 0, extra: filtering&^final.Effective != 0,
+	}
+	p.caps.filtering.Effective |= filtering
+	p.caps.filtering.Permitted |= filtering
 	return err
 }
 
@@ -179,10 +189,13 @@ func (p *initProc) startContainer() error {
 // freeAffinity lets the workload run on every CPU that its cgroup allows: a manager may keep the runtime itself
 // on a few. A process that joins the container may be meant for a few, too.
 func (p *initProc) freeAffinity() error {
-	if p.cfg.Exec == nil || p.process().ExecCPUAffinity == nil || p.process().ExecCPUAffinity.Final == "" {
+	if p.cfg.Exec == nil || p.process().ExecCPUAffinity == nil {
 		return sys.SetAffinityAll()
 	}
 	final := p.process().ExecCPUAffinity.Final
+	if final == "" {
+		return nil // the specification leaves it to what the kernel makes of the initial ones in the container's cgroup
+	}
 	if err := sys.SetAffinity(bundle.CPUs(final)); err != nil {
 		return fmt.Errorf("process.execCPUAffinity.final (/process/execCPUAffinity/final): %s: %w: has the container's cgroup any of these CPUs?", final, err)
 	}

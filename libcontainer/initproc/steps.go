@@ -34,6 +34,10 @@ var createSteps = []step.Step[*initProc]{
 
 	// The runtime writes down that the container exists. From here on it lives without the runtime.
 	{Name: "ready", Run: (*initProc).ready},
+	{Name: "personality", Run: (*initProc).setPersonality},
+	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
+	// Before no new privileges: AppArmor lets a process that has them only into a profile that allows less.
+	{Name: "labels", Run: (*initProc).setLabels},
 	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
 	{Name: "working directory", Run: (*initProc).changeDir},
 	{Name: "credentials", Run: (*initProc).becomeUser},
@@ -46,6 +50,9 @@ var createSteps = []step.Step[*initProc]{
 	{Name: "affinity", Run: (*initProc).freeAffinity},
 	// A tight limit would end this stage, which needs more than the workload.
 	{Name: "limits", Run: (*initProc).setLimits},
+	// After the hooks, which are not the workload, and after affinity: who has a deadline has no say over its CPUs, and
+	// can make no process.
+	{Name: "scheduler", Run: (*initProc).setScheduler},
 	// Last: after the filter there is nothing but execve.
 	{Name: "exec", Run: (*initProc).exec},
 }

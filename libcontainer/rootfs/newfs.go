@@ -52,6 +52,10 @@ func (r *Rootfs) mountNewOn(m *mount, d *destination, k kind) error {
 	if err != nil {
 		return err
 	}
+	if err := r.labelQueue(m, fd); err != nil {
+		sys.Close(fd)
+		return err
+	}
 	if o.Has(mountopt.TmpCopyUp) && m.Type == "tmpfs" {
 		if err := r.copyUp(d.fd, fd); err != nil {
 			sys.Close(fd)
@@ -133,6 +137,9 @@ func configure(fs int, o *mountopt.Options, clear []string, data []mountopt.Datu
 func (r *Rootfs) mountLong(m *mount, d *destination, o *mountopt.Options, attr uint64) error {
 	var data []string
 	for _, datum := range o.Data {
+		if datum.Key == labelOption {
+			datum.Value = `"` + datum.Value + `"` // its categories are parted by commas
+		}
 		data = append(data, datum.String())
 	}
 	var flags uint64
@@ -201,6 +208,9 @@ func hasData(o *mountopt.Options, key string) bool {
 	return false
 }
 
+// labelOption is SELinux' mount option by which all of a filesystem has one context; mount(8).
+const labelOption = "context"
+
 // labelData is linux.mountLabel as an option of a new filesystem; those of the kernel's own objects label them one by one.
 func (r *Rootfs) labelData(fstype string) []mountopt.Datum {
 	if r.spec.Linux == nil || r.spec.Linux.MountLabel == "" {
@@ -210,5 +220,18 @@ func (r *Rootfs) labelData(fstype string) []mountopt.Datum {
 	case "proc", "sysfs", "cgroup", "cgroup2", "mqueue":
 		return nil
 	}
-	return []mountopt.Datum{{Key: "context", Value: r.spec.Linux.MountLabel, HasValue: true}}
+	return []mountopt.Datum{{Key: labelOption, Value: r.spec.Linux.MountLabel, HasValue: true}}
+}
+
+// labelQueue labels the directory of the container's message queues, whose filesystem takes no context.
+func (r *Rootfs) labelQueue(m *mount, fd int) error {
+	if m.Type != "mqueue" || r.spec.Linux == nil || r.spec.Linux.MountLabel == "" {
+		return nil
+	}
+	dir, err := r.proc.ReopenFD(fd, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return sys.Fsetxattr(int(dir.Fd()), "security.selinux", []byte(r.spec.Linux.MountLabel))
 }

@@ -88,7 +88,7 @@ func (r *Rootfs) maskPath(unsafePath string, empty *cover) error {
 		return r.null.put(fd)
 	}
 	if empty.fd < 0 {
-		if empty.fd, err = newEmpty(); err != nil {
+		if empty.fd, err = r.newEmpty(); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (r *Rootfs) maskPath(unsafePath string, empty *cover) error {
 }
 
 // newEmpty makes an empty directory that stays empty.
-func newEmpty() (int, error) {
+func (r *Rootfs) newEmpty() (int, error) {
 	o := mountopt.Options{
 		SuperSet: mountopt.SuperReadOnly,
 		Data: []mountopt.Datum{
@@ -105,6 +105,7 @@ func newEmpty() (int, error) {
 			{Key: "mode", Value: "755", HasValue: true},
 		},
 	}
+	o.Data = append(o.Data, r.labelData("tmpfs")...)
 	return newMount("tmpfs", "tmpfs", &o, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 }
 

@@ -307,7 +307,7 @@ func TestExecProcessFile(t *testing.T) {
 		"type":          {`{"args": "x"}`, []string{"/args", "array"}},
 		"nothing in it": {`{}`, []string{"/args", "/cwd"}},
 		"relative cwd":  {`{"args": ["/probe"], "cwd": "tmp"}`, []string{"/cwd", "absolute"}},
-		"label":         {`{"args": ["/probe"], "cwd": "/", "selinuxLabel": "x", "apparmorProfile": "y"}`, []string{"/selinuxLabel", "/apparmorProfile", "not supported"}},
+		"label":         {`{"args": ["/probe"], "cwd": "/", "selinuxLabel": "x\ny", "apparmorProfile": "x\u0000y"}`, []string{"/selinuxLabel", "/apparmorProfile", "line break"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !IsTare() {
@@ -349,8 +349,6 @@ func TestExecErrors(t *testing.T) {
 		"vain socket":       {[]string{"--console-socket", "/s", c.ID, "/probe"}, []string{"cannot use console socket if"}},
 		"no such socket":    {[]string{"-d", "-t", "--console-socket", c.Dir + "/none", c.ID, "/probe"}, []string{"no such file or directory"}},
 		"unknown cap":       {[]string{"-c", "CAP_NONE", c.ID, "/probe"}, []string{"CAP_NONE"}},
-		"labels":            {[]string{"--apparmor", "p", c.ID, "/probe"}, []string{"--apparmor", "not supported"}},
-		"labels too":        {[]string{"--process-label", "l", c.ID, "/probe"}, []string{"--process-label", "not supported"}},
 		"descriptors":       {[]string{"--preserve-fds", "2", c.ID, "/probe"}, []string{"descriptor 3"}},
 		"pid file's place":  {[]string{"--pid-file", c.Dir + "/none/pid", c.ID, "/probe"}, []string{"pid file", "no such file or directory"}},
 	} {

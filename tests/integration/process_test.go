@@ -355,40 +355,6 @@ func sysctlText() string {
 	return ""
 }
 
-func TestPersonalityAndSchedule(t *testing.T) {
-	t.Parallel()
-	NeedRoot(t)
-	t.Run("scheduler", func(t *testing.T) {
-		t.Parallel()
-		if IsRunc() || IsCrun() {
-			t.Skip("process.scheduler is younger than these releases")
-		}
-		if IsTare() {
-			t.Skip("tare does not support process.scheduler and process.ioPriority yet, and says so")
-		}
-		c := NewContainer(t, func(s *specs.Spec) {
-			s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 7}
-			s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
-		})
-		if got := c.Report().Schedule; got.Policy != unix.SCHED_BATCH || got.Nice != 7 || got.IOClass != 2 || got.IOPriority != 6 {
-			t.Errorf("schedule %+v", got)
-		}
-	})
-	t.Run("personality", func(t *testing.T) {
-		t.Parallel()
-		if IsRunc() {
-			t.Skip("runc 1.1 does not apply linux.personality")
-		}
-		if IsTare() {
-			t.Skip("tare does not support linux.personality yet, and says so")
-		}
-		c := NewContainer(t, func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32} })
-		if got := c.Report().Process.PersonaDomain; got != 8 {
-			t.Errorf("personality %#x, want PER_LINUX32", got)
-		}
-	})
-}
-
 // A15, the plain half: whatever the caller has open, the workload has its three streams and what it was promised.
 func TestDescriptors(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ func report(fds []view.FD, sysctls []string) {
 		FDs:        fds,
 		Limits:     limits(),
 		Schedule:   schedule(),
+		Attributes: attributes(),
 		Signals:    signals(status),
 		Terminal:   terminal(),
 		UTS:        uts(),

@@ -7,6 +7,7 @@ type Report struct {
 	FDs        []FD        // needs /proc; ascending, without the descriptor that listed them
 	Limits     map[string]Limit
 	Schedule   Schedule
+	Attributes Attributes
 	Signals    *Signals // needs /proc
 	Terminal   Terminal
 	UTS        UTS
