@@ -253,7 +253,7 @@ func withAffinity(cpus *specs.CPUAffinity, start func() error) error {
 	defer runtime.UnlockOSThread()
 	before, err := sys.GetAffinity()
 	if err == nil {
-		err = sys.SetAffinity(bundle.CPUs(cpus.Initial))
+		err = sys.SetAffinity(0, bundle.CPUs(cpus.Initial))
 	}
 	if err != nil {
 		return fmt.Errorf("process.execCPUAffinity.initial (/process/execCPUAffinity/initial): %s: %w", cpus.Initial, err)
@@ -309,16 +309,27 @@ func (e *execution) place(pid, pidfd int) error {
 	if err := put(pid); err != nil {
 		return err
 	}
-	if s := e.process.Scheduler; s != nil {
-		// Here and not in the stage: a policy need not outlive the fork (SCHED_FLAG_RESET_ON_FORK), or forbids one.
-		if err := attr.SetScheduler(pid, s); err != nil {
-			return err
-		}
+	if err := e.schedule(pid); err != nil {
+		return err
 	}
 	e.foreground.awaitSignals()
 	e.foreground.aim(pidfd)
 	if e.console.ours > 0 {
 		return e.foreground.show(e.console.ours) // before the process asks for the terminal's size
+	}
+	return nil
+}
+
+// schedule says when and where the process runs, from outside: a move to a cgroup forgets the CPUs that a process has chosen
+// (until Linux 6.2), and a policy need not outlive the fork of the stage (SCHED_FLAG_RESET_ON_FORK), or forbids one.
+func (e *execution) schedule(pid int) error {
+	if cpus := e.process.ExecCPUAffinity; cpus != nil && cpus.Final != "" {
+		if err := sys.SetAffinity(pid, bundle.CPUs(cpus.Final)); err != nil {
+			return fmt.Errorf("process.execCPUAffinity.final (/process/execCPUAffinity/final): %s: %w: has the container's cgroup any of these CPUs?", cpus.Final, err)
+		}
+	}
+	if s := e.process.Scheduler; s != nil {
+		return attr.SetScheduler(pid, s)
 	}
 	return nil
 }

@@ -170,18 +170,18 @@ func SetAffinityAll() error {
 	for i := range all {
 		all[i] = ^uint(0)
 	}
-	return all.Set()
+	return all.setOf(0)
 }
 
-// SetAffinity lets the calling thread run on those of the CPUs that its cpuset allows; EINVAL if that is none.
-func SetAffinity(cpus []int) error {
+// SetAffinity lets the thread pid, the calling one with 0, run on those of the CPUs that its cpuset allows; EINVAL if that is none.
+func SetAffinity(pid int, cpus []int) error {
 	var a Affinity
 	for _, n := range cpus {
 		if n < len(a)*wordBits {
 			a[n/wordBits] |= 1 << (n % wordBits)
 		}
 	}
-	return a.Set()
+	return a.setOf(pid)
 }
 
 // GetAffinity gives the CPUs that the calling thread may run on. sched_getaffinity(2).
@@ -191,8 +191,10 @@ func GetAffinity() (a Affinity, err error) {
 }
 
 // Set lets the calling thread run on these CPUs. sched_setaffinity(2).
-func (a *Affinity) Set() error {
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(*a), uintptr(unsafe.Pointer(a)))
+func (a *Affinity) Set() error { return a.setOf(0) }
+
+func (a *Affinity) setOf(pid int) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), unsafe.Sizeof(*a), uintptr(unsafe.Pointer(a)))
 	return syscallError("sched_setaffinity", errno)
 }
 

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"tare/internal/sys"
-	"tare/libcontainer/bundle"
 	"tare/libcontainer/creds"
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/proto"
@@ -187,19 +186,12 @@ func (p *initProc) startContainer() error {
 }
 
 // freeAffinity lets the workload run on every CPU that its cgroup allows: a manager may keep the runtime itself
-// on a few. A process that joins the container may be meant for a few, too.
+// on a few. A process that joins the container may have been born on those that it is meant for at first.
 func (p *initProc) freeAffinity() error {
-	if p.cfg.Exec == nil || p.process().ExecCPUAffinity == nil {
-		return sys.SetAffinityAll()
+	if p.cfg.Exec != nil && p.process().ExecCPUAffinity != nil && p.process().ExecCPUAffinity.Initial != "" {
+		return nil
 	}
-	final := p.process().ExecCPUAffinity.Final
-	if final == "" {
-		return nil // the specification leaves it to what the kernel makes of the initial ones in the container's cgroup
-	}
-	if err := sys.SetAffinity(bundle.CPUs(final)); err != nil {
-		return fmt.Errorf("process.execCPUAffinity.final (/process/execCPUAffinity/final): %s: %w: has the container's cgroup any of these CPUs?", final, err)
-	}
-	return nil
+	return sys.SetAffinityAll()
 }
 
 // setLimits sets process.rlimits. The runtime has raised the hard limits that only it may raise.

@@ -602,7 +602,8 @@ func TestExecAffinity(t *testing.T) {
 		want []int
 	}{
 		"final":   {&specs.CPUAffinity{Initial: "0", Final: "1"}, []int{1}},
-		"initial": {&specs.CPUAffinity{Initial: "1"}, nil},
+		"initial": {&specs.CPUAffinity{Initial: "1"}, []int{1}}, // nothing is to be changed after the move; a cpuset might
+		"empty":   {&specs.CPUAffinity{}, nil},
 		"none":    {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
