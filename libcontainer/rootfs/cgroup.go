@@ -30,7 +30,7 @@ func (r *Rootfs) mountCgroup(m *mount) error {
 	}
 	top := o.Attrs
 	if r.opts.NewCgroupNS {
-		fd, err := newMount("cgroup2", m.Source, &o, o.Attrs.Set|o.Recursive.Set)
+		fd, err := newMount("cgroup2", m.Source, "", &o, o.Attrs.Set|o.Recursive.Set)
 		if err == nil {
 			defer sys.Close(fd)
 			return r.finish(fd, &d, dirMount, o.Propagation)

@@ -40,8 +40,7 @@ func (r *Rootfs) mountHierarchies(m *mount) error {
 		attr |= unix.MOUNT_ATTR_RDONLY
 	}
 	top := mountopt.Options{Data: []mountopt.Datum{{Key: "mode", Value: "755", HasValue: true}}}
-	top.Data = append(top.Data, r.labelData("tmpfs")...)
-	fd, err := newMount("tmpfs", "tmpfs", &top, attr&^unix.MOUNT_ATTR_RDONLY)
+	fd, err := newMount("tmpfs", "tmpfs", r.labelOf("tmpfs", &top), &top, attr&^unix.MOUNT_ATTR_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -98,7 +97,7 @@ func (r *Rootfs) mountView(tmpfs int, name, fstype, path string, data []mountopt
 	defer sys.Close(target)
 	if r.opts.NewCgroupNS {
 		// The superblock is the host's: read-only is the mount.
-		fd, err := newMount(fstype, "cgroup", &mountopt.Options{Data: data}, attr)
+		fd, err := newMount(fstype, "cgroup", "", &mountopt.Options{Data: data}, attr)
 		if err == nil {
 			defer sys.Close(fd)
 			return sys.MoveMount(fd, target)

@@ -36,7 +36,7 @@ func (r *Rootfs) mountNewOn(m *mount, d *destination, k kind) error {
 		mode := strconv.FormatUint(uint64(d.mode&0o7777), 8)
 		o.Data = append(o.Data, mountopt.Datum{Key: "mode", Value: mode, HasValue: true})
 	}
-	o.Data = append(o.Data, r.labelData(m.Type)...)
+	label := r.labelOf(m.Type, &o)
 	attr := o.Attrs.Set | o.Recursive.Set // nothing is mounted in it
 	late := attr&unix.MOUNT_ATTR_RDONLY != 0 && readonlyLate(m)
 	if late {
@@ -45,10 +45,10 @@ func (r *Rootfs) mountNewOn(m *mount, d *destination, k kind) error {
 	}
 	for i := range o.Data {
 		if len(o.Data[i].Value) > maxValue {
-			return r.mountLong(m, d, &o, attr)
+			return r.mountLong(m, d, &o, attr, label)
 		}
 	}
-	fd, err := newMount(m.Type, m.Source, &o, attr)
+	fd, err := newMount(m.Type, m.Source, label, &o, attr)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (r *Rootfs) finish(fd int, d *destination, k kind, propagation []uint32) er
 	return nil
 }
 
-// newMount makes a detached mount of a new filesystem. The descriptor belongs to the caller.
-func newMount(fstype, source string, o *mountopt.Options, attr uint64) (int, error) {
+// newMount makes a detached mount of a new filesystem, with a label of SELinux or "". The descriptor belongs to the caller.
+func newMount(fstype, source, label string, o *mountopt.Options, attr uint64) (int, error) {
 	fs, err := sys.Fsopen(fstype)
 	if err != nil {
 		return -1, err
@@ -101,6 +101,9 @@ func newMount(fstype, source string, o *mountopt.Options, attr uint64) (int, err
 		}
 	}
 	if err := configure(fs, o, nil, o.Data); err != nil {
+		return -1, err
+	}
+	if err := setLabel(fs, label); err != nil {
 		return -1, err
 	}
 	if err := sys.FsconfigCreate(fs); err != nil {
@@ -134,13 +137,13 @@ func configure(fs int, o *mountopt.Options, clear []string, data []mountopt.Datu
 
 // mountLong mounts with mount(2), whose options may fill a page, where one is too long for fsconfig(2): the layers of an overlay. The
 // target is still the descriptor, by its entry in our verified /proc.
-func (r *Rootfs) mountLong(m *mount, d *destination, o *mountopt.Options, attr uint64) error {
+func (r *Rootfs) mountLong(m *mount, d *destination, o *mountopt.Options, attr uint64, label string) error {
 	var data []string
 	for _, datum := range o.Data {
-		if datum.Key == labelOption {
-			datum.Value = `"` + datum.Value + `"` // its categories are parted by commas
-		}
 		data = append(data, datum.String())
+	}
+	if label != "" {
+		data = append(data, labelOption+`="`+label+`"`) // its categories are parted by commas
 	}
 	var flags uint64
 	for _, f := range [...]struct {
@@ -206,32 +209,4 @@ func hasData(o *mountopt.Options, key string) bool {
 		}
 	}
 	return false
-}
-
-// labelOption is SELinux' mount option by which all of a filesystem has one context; mount(8).
-const labelOption = "context"
-
-// labelData is linux.mountLabel as an option of a new filesystem; those of the kernel's own objects label them one by one.
-func (r *Rootfs) labelData(fstype string) []mountopt.Datum {
-	if r.spec.Linux == nil || r.spec.Linux.MountLabel == "" {
-		return nil
-	}
-	switch fstype {
-	case "proc", "sysfs", "cgroup", "cgroup2", "mqueue":
-		return nil
-	}
-	return []mountopt.Datum{{Key: labelOption, Value: r.spec.Linux.MountLabel, HasValue: true}}
-}
-
-// labelQueue labels the directory of the container's message queues, whose filesystem takes no context.
-func (r *Rootfs) labelQueue(m *mount, fd int) error {
-	if m.Type != "mqueue" || r.spec.Linux == nil || r.spec.Linux.MountLabel == "" {
-		return nil
-	}
-	dir, err := r.proc.ReopenFD(fd, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return sys.Fsetxattr(int(dir.Fd()), "security.selinux", []byte(r.spec.Linux.MountLabel))
 }

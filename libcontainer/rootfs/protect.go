@@ -105,8 +105,7 @@ func (r *Rootfs) newEmpty() (int, error) {
 			{Key: "mode", Value: "755", HasValue: true},
 		},
 	}
-	o.Data = append(o.Data, r.labelData("tmpfs")...)
-	return newMount("tmpfs", "tmpfs", &o, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	return newMount("tmpfs", "tmpfs", r.labelOf("tmpfs", &o), &o, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 }
 
 // cover is a mount that goes over many files: first itself, then copies of it. One superblock instead of one for each path; and before Linux

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"unsafe"
@@ -17,7 +18,7 @@ func attributes() view.Attributes {
 	}
 	a.MemoryMode, a.MemoryNodes, a.MemoryError = memoryPolicy()
 	a.AppArmor = label("apparmor/current")
-	a.SELinux = label("current")
+	a.SELinux, a.Keyring = label("current"), keyringLabel()
 	return a
 }
 
@@ -42,4 +43,29 @@ func label(file string) string {
 		return ""
 	}
 	return strings.TrimRight(string(text), "\x00\n")
+}
+
+func keyringLabel() string {
+	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	if err != nil {
+		return ""
+	}
+	text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, id)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(text, "\x00")
+}
+
+// contexts prints the SELinux context of each path, a line each.
+func contexts(args []string) {
+	for _, path := range args {
+		var buf [4096]byte
+		n, err := unix.Lgetxattr(path, "security.selinux", buf[:])
+		if err != nil {
+			fmt.Println(errnoName(err))
+			continue
+		}
+		fmt.Println(strings.TrimRight(string(buf[:n]), "\x00"))
+	}
 }

@@ -56,6 +56,8 @@ func command(name string) func([]string) {
 		return list
 	case "open":
 		return open
+	case "contexts":
+		return contexts
 	case "mknod":
 		return mknod
 	case "mkdir":

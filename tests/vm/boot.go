@@ -78,6 +78,9 @@ func (m *machine) args() []string {
 		appendLine += " systemd.unified_cgroup_hierarchy=1 systemd.mask=serial-getty@ttyS0.service" +
 			" systemd.show_status=0 loglevel=3"
 	}
+	if m.o.kernel != "" {
+		appendLine += " " + m.o.kernel
+	}
 	disk := func(n int, file, options string) []string {
 		// A comma in a file name is written twice.
 		return []string{

@@ -30,6 +30,7 @@ type options struct {
 	guest   string // "small" or "systemd"
 	cache   string // directory of kernel and root disks
 	with    list   // further Debian packages in the guest
+	kernel  string // further words of the kernel's command line
 	refresh bool   // rebuild what the cache holds
 
 	mem, smp int // MiB, CPUs
@@ -122,6 +123,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.guest, "guest", "small", "`kind` of guest: small (busybox init) or systemd")
 	fs.StringVar(&o.cache, "cache", "", "cache `directory` (default $XDG_CACHE_HOME/tare-vm or ~/.cache/tare-vm)")
 	fs.Var(&o.with, "with", "further Debian `packages` in the guest, such as runc,crun")
+	fs.StringVar(&o.kernel, "append", "", "further `words` of the kernel's command line, such as lsm=selinux")
 	fs.BoolVar(&o.refresh, "refresh", false, "download and build again what the cache holds")
 	fs.IntVar(&o.mem, "mem", 1024, "memory in `MiB`")
 	fs.IntVar(&o.smp, "smp", 2, "number of `CPUs`")

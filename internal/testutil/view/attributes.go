@@ -11,4 +11,5 @@ type Attributes struct {
 
 	AppArmor string // "name (mode)", or empty
 	SELinux  string
+	Keyring  string // SELinux context of the session keyring
 }
