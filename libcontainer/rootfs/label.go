@@ -50,7 +50,7 @@ func (r *Rootfs) labelQueue(m *mount, fd int) error {
 	defer dir.Close()
 	err = sys.Fsetxattr(int(dir.Fd()), "security.selinux", []byte(r.spec.Linux.MountLabel))
 	if r.opts.UserNS && errors.Is(err, unix.EPERM) {
-		return nil // it is who made the namespaces that owns it: nobody in here, who may not label it
+		return nil // of an IPC namespace that was joined and somebody else's: its queues have the label that they have
 	}
 	return err
 }

@@ -370,3 +370,32 @@ func TestRelativeSource(t *testing.T) {
 		t.Errorf("read %q", res.Stdout)
 	}
 }
+
+// The message queues of a container with a user namespace belong to its root, who may label them and say who may use them.
+func TestMessageQueueOwner(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for name, edits := range map[string][]Edit{
+		"root":           {},
+		"user namespace": {WithUserNamespace(100000, 65536)},
+		"and time": {WithUserNamespace(100000, 65536), WithNamespace(specs.TimeNamespace, ""), func(s *specs.Spec) {
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "and time" {
+				NeedNamespace(t, "time")
+				needYoung(t, "linux.timeOffsets")
+			}
+			res := NewContainer(t, append(edits, Args("stat", "/dev/mqueue"))...).Run().OK(t)
+			var got []view.Stat
+			if err := json.Unmarshal([]byte(res.Stdout), &got); err != nil || len(got) != 1 {
+				t.Fatalf("%v in %q", err, res.Stdout)
+			}
+			if got[0].UID != 0 || got[0].GID != 0 && IsTare() {
+				t.Errorf("/dev/mqueue belongs to %d:%d", got[0].UID, got[0].GID)
+			}
+		})
+	}
+}
