@@ -32,12 +32,15 @@ test: tare ## run all tests that need no more than Go (and root for most: the re
 	@CGO_ENABLED=0 $(GO) build -o tests/report/report ./tests/report
 	@CGO_ENABLED=0 TARE=$(CURDIR)/tare $(GO) test -json -tags $(TAGS) -timeout 30m ./... | tests/report/report
 
-test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, and the systemd driver's on one with systemd
+test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
 	./tests/vm/vm -guest small -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups/...,./tests/integration
 	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd)'
+	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
+	./tests/vm/vm -guest small -with secilc -append 'lsm=selinux enforcing=1' -bin ./tare \
+	  -tests ./tests/integration -run '^Test(SELinux|Labels)'
 
 bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
 	$(GO) run ./tests/bench -tare ./tare -json bench.json
