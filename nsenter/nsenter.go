@@ -238,11 +238,6 @@ func newStage(r *Request) (*stage, error) {
 	// A PID namespace is entered by the next child only; a time namespace gets its offsets before its first
 	// process (time_namespaces(7)); and what is joined is joined with the privileges of before.
 	st.twice = st.twice || len(r.Join) > 0 && r.New != 0 || len(r.TimeOffsets) > 0
-	// The files of a new IPC namespace belong to who made it: the root of the user namespace, once there is one.
-	if st.newUser || st.joinUser {
-		st.late = st.new & unix.CLONE_NEWIPC
-		st.new &^= st.late
-	}
 	// The parent stands still until a borrower executes, so none that waits for it; and a process in a namespace
 	// with others in it must not share a byte with us. To copy the page tables instead costs 0.3 ms, with the faults
 	// of both. (A new time namespace and shared memory exclude each other.)

@@ -16,7 +16,6 @@ type stage struct {
 	argv    []*byte
 	envv    []*byte
 	new     uintptr
-	late    uintptr // namespaces that the root of the user namespace makes
 	join    []Join
 	offsets []byte
 	cgroup  int // directory, -1 for none
@@ -226,11 +225,6 @@ func become(st *stage) {
 	}
 	if st.newUser || st.joinUser {
 		becomeRoot(st)
-	}
-	if st.late != 0 {
-		if _, _, errno := syscall.RawSyscall(unix.SYS_UNSHARE, uintptr(st.late), 0, 0); errno != 0 {
-			fail(st, stepUnshareIPC, errno)
-		}
 	}
 	if _, _, errno := syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0); errno != 0 {
 		fail(st, stepDeathSignal, errno)

@@ -21,7 +21,6 @@ const (
 	stepJoinAll
 	stepUnshareUser
 	stepUnshareTime
-	stepUnshareIPC
 	stepTimeOffsets
 	stepParent
 	stepRootGID
@@ -70,8 +69,6 @@ func (s step) String() string {
 		return "make new user namespace: unshare"
 	case stepUnshareTime:
 		return "make new time namespace: unshare"
-	case stepUnshareIPC:
-		return "make new ipc namespace: unshare"
 	case stepTimeOffsets:
 		return "linux.timeOffsets (/linux/timeOffsets): write /proc/self/timens_offsets"
 	case stepParent:
