@@ -53,7 +53,7 @@ func List(root string) (all []*Container, broken []error, err error) {
 			if !left(root, id) {
 				continue // it comes or goes right now
 			}
-			err = errors.New("has no state: an interrupted create has left it, delete --force removes it")
+			err = errors.New("has no state: an interrupted create or delete has left it, delete --force removes it")
 		}
 		if err != nil {
 			broken = append(broken, fmt.Errorf("container %s: %w", id, err))

@@ -38,6 +38,8 @@ type creation struct {
 	init    *launch.Init
 	notify  *notifier
 	hooked  bool // hooks may have run: what they did is undone by poststop
+	// interruption is what signals do while hooks run; nil without hooks.
+	interruption *interruption
 }
 
 // createSteps is the runtime's side of a birth. What can be refused is refused before anything is made.
@@ -57,6 +59,7 @@ var createSteps = []step.Step[*creation]{
 	{Name: "cgroup", Run: (*creation).makeCgroup, Undo: (*creation).removeCgroup},
 	{Name: "init", Run: (*creation).startInit, Undo: (*creation).killInit},
 	{Name: "mounts", Run: (*creation).awaitMounts},
+	{Name: "signals", Run: (*creation).watch},
 	{Name: "runtime hooks", Run: (*creation).runHooks},
 	{Name: "ready", Run: (*creation).awaitReady},
 	{Name: "record", Run: (*creation).record}, // from here on the container lives without us
@@ -199,10 +202,13 @@ func laterHooks(h *specs.Hooks) *specs.Hooks {
 
 // forget removes the last trace. Where hooks may have run, the poststop hooks run now: the container is destroyed.
 func (c *creation) forget() error {
-	if c.hooked {
-		runPoststop(c.state, c.warn)
-	}
 	defer c.dir.Close()
+	if c.hooked {
+		c.interruption.hooks().Clear() // by it we are here, maybe
+		if err := runPoststop(c.dir, c.state, DeleteOptions{Warn: c.warn, interrupt: c.interruption.hooks()}); err != nil {
+			return err
+		}
+	}
 	return c.dir.Remove()
 }
 
@@ -376,7 +382,7 @@ func (c *creation) awaitReady() error {
 		err = c.init.AwaitReady()
 	}
 	if err != nil {
-		return startError(c.memoryHint(err))
+		return startError(c.interruption.explain(c.memoryHint(err)))
 	}
 	return nil
 }
@@ -390,6 +396,9 @@ func (c *creation) record() error {
 		return startError(err)
 	}
 	c.foreground.awaitSignals()
+	if err := c.interruption.end(); err != nil {
+		return startError(err)
+	}
 	return c.dir.Commit()
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tare/cgroups"
+	"tare/libcontainer/hooks"
 	"tare/libcontainer/state"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -16,6 +17,8 @@ type DeleteOptions struct {
 	// Force ends a running container, and finds nothing to do where there is none.
 	Force bool
 	Warn  func(text string) // gets what goes wrong in poststop hooks; nil drops it
+
+	interrupt *hooks.Interrupt // ends poststop hooks, or nil
 }
 
 // Delete removes the container id under root with all that its create has made: processes, cgroup and state.
@@ -42,10 +45,7 @@ func Delete(root, id string, o DeleteOptions) error {
 	}
 	st, err := dir.Load()
 	if errors.Is(err, state.ErrNoState) {
-		if err := dir.Remove(); err != nil || o.Force {
-			return err
-		}
-		return ErrNotExist
+		return deleteRest(dir, o)
 	}
 	if err != nil && o.Force {
 		// Nobody can know any more what it was. Its id at least is free again.
@@ -56,6 +56,21 @@ func Delete(root, id string, o DeleteOptions) error {
 		return err
 	}
 	return (&Container{root: root, dir: dir, state: st}).delete(o)
+}
+
+// deleteRest goes on with a delete that was killed in its poststop hooks, and removes what else has no state.
+func deleteRest(dir *state.Dir, o DeleteOptions) error {
+	st, err := dir.LoadRetired()
+	if err == nil {
+		if err := runPoststop(dir, st, o); err != nil {
+			return err
+		}
+		return dir.Remove()
+	}
+	if err := dir.Remove(); err != nil || o.Force {
+		return err
+	}
+	return ErrNotExist
 }
 
 // killBusy ends the init process of a container that another command is at work on, a start that waits for a
@@ -92,7 +107,9 @@ func (c *Container) delete(o DeleteOptions) error {
 	if err := cg.Remove(removeTimeout); err != nil {
 		return err
 	}
-	runPoststop(c.state, o.Warn)
+	if err := runPoststop(c.dir, c.state, o); err != nil {
+		return err
+	}
 	return c.dir.Remove()
 }
 

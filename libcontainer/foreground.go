@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"tare/internal/sys"
 	"tare/libcontainer/console"
+	"tare/libcontainer/hooks"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +23,7 @@ type foreground struct {
 	armed  chan struct{} // closed once the usual signals are caught
 	target chan int      // gets a pidfd of the workload
 	proxy  atomic.Pointer[console.Proxy]
+	hooks  atomic.Pointer[hooks.Interrupt] // of those that run when the workload has ended
 }
 
 func newForeground() *foreground {
@@ -49,6 +52,13 @@ func (f *foreground) arm(terminal bool) {
 func (f *foreground) aim(pidfd int) {
 	if f != nil {
 		f.target <- pidfd
+	}
+}
+
+// endHooks has a signal that finds no workload any more end the hook that is waited for.
+func (f *foreground) endHooks(event *hooks.Interrupt) {
+	if f != nil {
+		f.hooks.Store(event)
 	}
 }
 
@@ -99,7 +109,9 @@ func (f *foreground) forward(s syscall.Signal, pidfd int) {
 	case s == unix.SIGWINCH && proxy != nil:
 		_ = proxy.Resize()
 	default:
-		_ = sys.PidfdSendSignal(pidfd, s)
+		if err := sys.PidfdSendSignal(pidfd, s); errors.Is(err, unix.ESRCH) && slices.Contains(interrupting[:], s) {
+			f.hooks.Load().Raise(s)
+		}
 	}
 }
 

@@ -18,11 +18,11 @@ func (c *creation) runHooks() error {
 	c.hooked = true
 	st := hookState(c.state, specs.StateCreating)
 	//lint:ignore SA1019 prestart is deprecated, and Docker uses it
-	prestart := hooks.Set{Kind: "prestart", Hooks: h.Prestart, Dir: c.bundle.Dir}
+	prestart := hooks.Set{Kind: "prestart", Hooks: h.Prestart, Dir: c.bundle.Dir, Interrupt: c.interruption.hooks()}
 	if err := prestart.Run(st); err != nil {
 		return startError(err)
 	}
-	createRuntime := hooks.Set{Kind: "createRuntime", Hooks: h.CreateRuntime, Dir: c.bundle.Dir}
+	createRuntime := hooks.Set{Kind: "createRuntime", Hooks: h.CreateRuntime, Dir: c.bundle.Dir, Interrupt: c.interruption.hooks()}
 	if err := createRuntime.Run(st); err != nil {
 		return startError(err)
 	}
@@ -37,13 +37,18 @@ func runPoststart(st *state.State) error {
 	return set.Run(hookState(st, specs.StateRunning))
 }
 
-// runPoststop runs them all: what fails is a warning, the container is gone either way.
-func runPoststop(st *state.State, warn func(string)) {
+// runPoststop runs them all: what fails is a warning, the container is gone either way. It is for everybody else, too, while they
+// run; should this process not live to see their end, the next delete runs them.
+func runPoststop(dir *state.Dir, st *state.State, o DeleteOptions) error {
 	if st.Hooks == nil || len(st.Hooks.Poststop) == 0 {
-		return
+		return nil
 	}
-	set := hooks.Set{Kind: "poststop", Hooks: st.Hooks.Poststop, Dir: st.Bundle}
+	if err := dir.Retire(); err != nil {
+		return err
+	}
+	set := hooks.Set{Kind: "poststop", Hooks: st.Hooks.Poststop, Dir: st.Bundle, Interrupt: o.interrupt}
 	for _, err := range set.RunAll(hookState(st, specs.StateStopped)) {
-		warn(err.Error())
+		o.Warn(err.Error())
 	}
+	return nil
 }

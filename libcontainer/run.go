@@ -36,7 +36,7 @@ func Run(o RunOptions) (int, error) {
 	if errors.Is(err, errDeleted) {
 		return code, nil
 	}
-	return code, also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn}))
+	return code, also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn, interrupt: c.interruption.hooks()}))
 }
 
 // also puts a second error behind a first one, in one line.

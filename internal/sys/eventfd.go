@@ -29,3 +29,10 @@ func EventfdTake(fd int) (uint64, error) {
 	}
 	return binary.NativeEndian.Uint64(b[:]), nil
 }
+
+// EventfdAdd adds one event.
+func EventfdAdd(fd int) error {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], 1)
+	return Write(fd, b[:])
+}

@@ -25,6 +25,8 @@ type Set struct {
 	// or of the caller's ever reaches a hook on the host's side unasked (CVE-2025-23266).
 	Env []string
 	Dir string // working directory; "" keeps the caller's
+	// Interrupt ends the hook that runs, when it is raised. nil never is.
+	Interrupt *Interrupt
 }
 
 // Run runs all hooks of the set in their order, and stops at the first that fails. state is handed to each.
@@ -83,7 +85,7 @@ func (s *Set) execute(h *specs.Hook, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return await(pid, read, deadline(h))
+	return s.await(pid, read, deadline(h))
 }
 
 func (s *Set) start(h *specs.Hook, stdin, output int) (int, error) {
@@ -116,23 +118,26 @@ func deadline(h *specs.Hook) time.Time {
 
 // await follows the hook until it ends or its time is up. What it leaves running may hold the pipe open:
 // that is not waited for.
-func await(pid, output int, until time.Time) ([]byte, error) {
+func (s *Set) await(pid, output int, until time.Time) ([]byte, error) {
 	pidfd, err := sys.PidfdOpen(pid)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(pidfd)
 	var tail tail
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(output), Events: unix.POLLIN}}
+	fds := []unix.PollFd{
+		{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(output), Events: unix.POLLIN}, {Fd: s.Interrupt.descriptor(), Events: unix.POLLIN},
+	}
 	for {
 		n, err := sys.Poll(fds, milliseconds(until))
-		if err != nil || n == 0 {
-			_ = unix.Kill(-pid, unix.SIGKILL)
-			_ = unix.Kill(pid, unix.SIGKILL)
-			_, _ = sys.Wait(pid)
-			if err == nil {
-				err = ErrTimeout
-			}
+		if err == nil && n == 0 {
+			err = ErrTimeout
+		}
+		if err == nil && fds[2].Revents != 0 {
+			err = s.Interrupt.take()
+		}
+		if err != nil {
+			end(pid)
 			return tail.bytes(), err
 		}
 		if fds[1].Revents != 0 && !tail.readFrom(output) {
@@ -144,6 +149,13 @@ func await(pid, output int, until time.Time) ([]byte, error) {
 			return tail.bytes(), exitError(ws, err)
 		}
 	}
+}
+
+// end kills a hook with all that it has started, and waits for it.
+func end(pid int) {
+	_ = unix.Kill(-pid, unix.SIGKILL)
+	_ = unix.Kill(pid, unix.SIGKILL)
+	_, _ = sys.Wait(pid)
 }
 
 // milliseconds until then for poll(2), at least one: 0 would not wait, and -1 for ever.

@@ -72,11 +72,12 @@ func CheckID(id string) error {
 }
 
 const (
-	stateName  = "state.json"
-	stagedName = ".staged.json"
-	configName = "config.json"
-	fifoName   = "exec.fifo"
-	notifyName = "notify"
+	stateName   = "state.json"
+	stagedName  = ".staged.json"
+	retiredName = ".retired.json"
+	configName  = "config.json"
+	fifoName    = "exec.fifo"
+	notifyName  = "notify"
 )
 
 // Dir is the open directory of one container.
@@ -219,9 +220,23 @@ func (d *Dir) Stage(s *State) error {
 // Commit makes what was staged last the state.
 func (d *Dir) Commit() error { return sys.RenameAt(d.f, stagedName, stateName) }
 
-// Load reads what was saved last; ErrNoState before the first time.
-func (d *Dir) Load() (*State, error) {
-	b, err := sys.ReadFileAt(d.f, stateName)
+// Retire takes the state away from all but LoadRetired: the container is gone, and what is to be done after it is not.
+func (d *Dir) Retire() error {
+	err := sys.RenameAt(d.f, stateName, retiredName)
+	if errors.Is(err, fs.ErrNotExist) && sys.ExistsAt(d.f, retiredName) {
+		return nil // by an earlier delete
+	}
+	return err
+}
+
+// LoadRetired reads the state of a container that is gone; ErrNoState for any other.
+func (d *Dir) LoadRetired() (*State, error) { return d.load(retiredName) }
+
+// Load reads what was saved last; ErrNoState before the first time, and after Retire.
+func (d *Dir) Load() (*State, error) { return d.load(stateName) }
+
+func (d *Dir) load(name string) (*State, error) {
+	b, err := sys.ReadFileAt(d.f, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoState
 	}
@@ -230,7 +245,7 @@ func (d *Dir) Load() (*State, error) {
 	}
 	var s State
 	if err := document.Decode(b, &s); err != nil {
-		return nil, &os.PathError{Op: "decode", Path: filepath.Join(d.Path(), stateName), Err: err}
+		return nil, &os.PathError{Op: "decode", Path: filepath.Join(d.Path(), name), Err: err}
 	}
 	return &s, nil
 }
@@ -291,7 +306,7 @@ func (d *Dir) Remove() error {
 	if gone, err := sys.Unlinked(d.f); err != nil || gone {
 		return err
 	}
-	for _, name := range []string{fifoName, stagedName, configName, stateName} {
+	for _, name := range []string{fifoName, stagedName, configName, stateName, retiredName} {
 		_ = sys.Unlinkat(int(d.f.Fd()), name)
 	}
 	if err := unix.Rmdir(d.Path()); err == nil {
