@@ -3,8 +3,11 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"tare/cgroups"
+	"tare/internal/procfs"
+	"tare/internal/sys"
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/state"
 
@@ -93,6 +96,11 @@ func (c *Container) delete(o DeleteOptions) error {
 	if err != nil {
 		return err
 	}
+	if status == specs.StateRunning && !o.Force {
+		if status, err = c.awaitDeath(); err != nil {
+			return err
+		}
+	}
 	if status != specs.StateStopped && status != specs.StateCreated && status != specs.StateCreating && !o.Force {
 		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.state.ID, status)
 	}
@@ -111,6 +119,40 @@ func (c *Container) delete(o DeleteOptions) error {
 		return err
 	}
 	return c.dir.Remove()
+}
+
+// awaitDeath waits for the end of an init process that cannot but end: a delete often comes right after the kill. Any other is
+// running, which is told at once.
+func (c *Container) awaitDeath() (Status, error) {
+	init, err := c.openInit()
+	if errors.Is(err, ErrNotRunning) {
+		return specs.StateStopped, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(init)
+	dying, err := c.initDying()
+	if err == nil && dying {
+		_, err = sys.WaitExit(init, int(exitTimeout/time.Millisecond))
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.Status()
+}
+
+func (c *Container) initDying() (bool, error) {
+	proc, err := procfs.Open()
+	if err != nil {
+		return false, err
+	}
+	defer proc.Close()
+	dying, err := proc.Dying(c.state.InitPid)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return true, nil // and gone
+	}
+	return dying, err
 }
 
 // endAll ends every process of the container. One that has stopped may have left some in its cgroup.

@@ -15,6 +15,7 @@ type Stat struct {
 	Comm      string // the thread's name, at most 15 bytes: anything, spaces, parentheses and newlines among them
 	State     byte   // R, S, D, Z (zombie), X (dead), T, t, I, ...
 	PPID      int
+	Flags     uint64 // PF_* of the kernel's include/linux/sched.h
 	StartTime uint64 // field 22, in clock ticks since boot: with the pid it names a process for good
 }
 
@@ -25,6 +26,7 @@ var ErrStat = errors.New("malformed stat file")
 const (
 	fieldState     = 0
 	fieldPPID      = 1
+	fieldFlags     = 6
 	fieldStartTime = 19
 )
 
@@ -40,9 +42,10 @@ func ParseStat(text string) (Stat, error) {
 		return Stat{}, fmt.Errorf("%w: %d fields after the name", ErrStat, len(fields))
 	}
 	st := Stat{Comm: text[open+1 : end], State: fields[fieldState][0]}
-	var err [3]error
+	var err [4]error
 	st.PID, err[0] = strconv.Atoi(text[:open-1])
 	st.PPID, err[1] = strconv.Atoi(fields[fieldPPID])
+	st.Flags, err[3] = strconv.ParseUint(fields[fieldFlags], 10, 64)
 	st.StartTime, err[2] = strconv.ParseUint(fields[fieldStartTime], 10, 64)
 	if errors.Join(err[:]...) != nil || st.PID < 0 {
 		return Stat{}, fmt.Errorf("%w: %w", ErrStat, errors.Join(err[:]...))

@@ -14,12 +14,12 @@ func TestParseStat(t *testing.T) {
 		name, text string
 		want       Stat
 	}{
-		{"plain", "42 (sh) S" + tail, Stat{42, "sh", 'S', 1, 4711}},
-		{"space", "42 (tmux: server) R" + tail, Stat{42, "tmux: server", 'R', 1, 4711}},
-		{"lies", "42 (a) Z 7 (b) D) S" + tail + "\n", Stat{42, "a) Z 7 (b) D", 'S', 1, 4711}},
-		{"newline", "42 (a\n) S" + tail, Stat{42, "a\n", 'S', 1, 4711}},
-		{"empty name", "42 () Z" + tail, Stat{42, "", 'Z', 1, 4711}},
-		{"outside the namespace", "0 (x) I" + tail, Stat{0, "x", 'I', 1, 4711}},
+		{"plain", "42 (sh) S" + tail, Stat{42, "sh", 'S', 1, 4194560, 4711}},
+		{"space", "42 (tmux: server) R" + tail, Stat{42, "tmux: server", 'R', 1, 4194560, 4711}},
+		{"lies", "42 (a) Z 7 (b) D) S" + tail + "\n", Stat{42, "a) Z 7 (b) D", 'S', 1, 4194560, 4711}},
+		{"newline", "42 (a\n) S" + tail, Stat{42, "a\n", 'S', 1, 4194560, 4711}},
+		{"empty name", "42 () Z" + tail, Stat{42, "", 'Z', 1, 4194560, 4711}},
+		{"outside the namespace", "0 (x) I" + tail, Stat{0, "x", 'I', 1, 4194560, 4711}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
