@@ -110,6 +110,9 @@ func (c *creation) loadBundle() (err error) {
 	if c.bundle, err = bundle.Load(c.o.Bundle); err != nil {
 		return err
 	}
+	if c.run && c.bundle.Spec.Process == nil {
+		return errNoProcess
+	}
 	for _, w := range bundle.Warnings(c.bundle.Spec) {
 		c.warn(w)
 	}
@@ -178,6 +181,7 @@ func (c *creation) reserve() (err error) {
 		Version: specs.Version, ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs,
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
 		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
+		NoProcess: spec.Process == nil,
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()

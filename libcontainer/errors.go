@@ -23,6 +23,7 @@ var (
 	errExecStopped  = errors.New("cannot exec in a stopped container")
 	errExecPaused   = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
 	errExecCreating = errors.New("cannot exec in a container that is still being created")
+	errNoProcess    = errors.New("process (/process): missing in config.json: there is nothing to start")
 	ErrPaused       = errors.New("cannot start a container in the paused state")
 )
 

@@ -58,6 +58,9 @@ func (c *Container) Start() error {
 		return err
 	}
 	defer unix.Close(init)
+	if c.state.NoProcess {
+		return errNoProcess // and the container stays created; runtime.md, start
+	}
 	err = c.releaseInit(init)
 	if err == nil {
 		err = c.limitLate(init)

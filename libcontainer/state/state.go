@@ -43,6 +43,7 @@ type State struct {
 	OwnPidNS    bool              `json:"own_pid_namespace"` // with it, the end of init is the end of all
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
 	Creating    bool              `json:"creating,omitempty"`
+	NoProcess   bool              `json:"no_process,omitempty"` // config.json names none: there is nothing to start
 	// NoNewKeyring tells that the container has the session keyring of who made it.
 	NoNewKeyring bool `json:"no_new_keyring,omitempty"`
 	// Resources are the limits that hold since an update; before the first one they are those of the config.
