@@ -39,11 +39,11 @@ func TestHandle_Dying(t *testing.T) {
 func TestKillPending(t *testing.T) {
 	for text, want := range map[string]bool{
 		"Name:\tx\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n": true,
-		"SigPnd:\t0000000000000000\nShdPnd:\t0000000000000100\n":          true,
-		"SigPnd:\t0000000000004000\nShdPnd:\t0000000000000000\n":          false, // SIGTERM
-		"SigBlk:\t0000000000000100\nSigIgn:\t0000000000000100\n":          false,
+		"SigPnd:\t0000000000000000\nShdPnd:\t0000000000000100\n":           true,
+		"SigPnd:\t0000000000004000\nShdPnd:\t0000000000000000\n":           false, // SIGTERM
+		"SigBlk:\t0000000000000100\nSigIgn:\t0000000000000100\n":           false,
 		"SigPnd:\tx\nShdPnd": false,
-		"":                    false,
+		"":                   false,
 	} {
 		if got := killPending(strings.NewReader(text)); got != want {
 			t.Errorf("%q: %v", text, got)

@@ -78,9 +78,19 @@ func CgroupParent() string { return fmt.Sprintf("/tare-test-%d", os.Getpid()) }
 // Create is `create` with a pid file; it gives the pid of init.
 func (c *Container) Create(args ...string) int {
 	c.t.Helper()
+	return c.CreateTo(nil, args...)
+}
+
+// CreateTo is Create for a workload that writes to out.
+func (c *Container) CreateTo(out *os.File, args ...string) int {
+	c.t.Helper()
 	pidFile := filepath.Join(c.Dir, "pid")
 	args = append([]string{"create", "--bundle", c.Dir, "--pid-file", pidFile}, args...)
-	c.Tare(append(args, c.ID)...).OK(c.t)
+	cmd := c.Command(append(args, c.ID)...)
+	if out != nil {
+		cmd.Stdout = out
+	}
+	c.Do(cmd).OK(c.t)
 	return c.PidFile(pidFile)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func sh(script string, more ...func(*specs.Hook)) specs.Hook {
@@ -136,5 +137,40 @@ func TestRunAll_GoesOn(t *testing.T) {
 	}
 	if _, err := os.Stat(out); err != nil {
 		t.Error("the hook after a failed one did not run")
+	}
+}
+
+func TestRun_Interrupt(t *testing.T) {
+	dir := t.TempDir()
+	interrupt, err := NewInterrupt()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := interrupt.Err(); err != nil {
+		t.Errorf("not raised yet: %v", err)
+	}
+	s := Set{Kind: "poststop", Dir: dir, Interrupt: interrupt, Hooks: []specs.Hook{sh("echo > begun; exec sleep 60"), sh("echo > next")}}
+	go func() {
+		for range 1000 {
+			if _, err := os.Stat(filepath.Join(dir, "begun")); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		interrupt.Raise(unix.SIGTERM)
+	}()
+	failed := s.RunAll(&specs.State{})
+	if len(failed) != 1 || !strings.Contains(failed[0].Error(), "interrupted by signal 15 (SIGTERM)") {
+		t.Errorf("%v", failed)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "next")); err != nil {
+		t.Errorf("the hook after the interrupted one: %v", err)
+	}
+	// Raised between hooks it ends the next one, unless it is cleared.
+	interrupt.Raise(unix.SIGINT)
+	interrupt.Clear()
+	s.Hooks = s.Hooks[1:]
+	if err := s.Run(&specs.State{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -321,6 +321,30 @@ func TestFifo(t *testing.T) {
 	}
 }
 
+func TestRetire(t *testing.T) {
+	d := reserve(t, t.TempDir(), "web")
+	if _, err := d.LoadRetired(); !errors.Is(err, ErrNoState) {
+		t.Errorf("before: %v, want ErrNoState", err)
+	}
+	if err := d.Save(&State{ID: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a second time by who goes on with it
+		if err := d.Retire(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Load(); !errors.Is(err, ErrNoState) {
+		t.Errorf("Load: %v, want ErrNoState", err)
+	}
+	if s, err := d.LoadRetired(); err != nil || s.ID != "web" {
+		t.Errorf("LoadRetired: %+v, %v", s, err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNotifyDir(t *testing.T) {
 	d := reserve(t, t.TempDir(), "web")
 	if err := d.MakeNotifyDir(); err != nil {

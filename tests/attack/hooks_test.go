@@ -17,43 +17,25 @@ import (
 
 // L18: hooks that hang, and hooks that leave a daemon behind, by kind.
 
-// hookKinds name where a hook of each kind goes, and the commands up to and with the one that it can fail.
-var hookKinds = []struct {
-	name   string
-	set    func(*specs.Hooks, specs.Hook)
-	inside bool // the hook's program is looked for in the container
-	before []string
-	fails  string
-}{
-	//lint:ignore SA1019 prestart is deprecated, and Docker uses it
-	{"prestart", func(h *specs.Hooks, hook specs.Hook) { h.Prestart = []specs.Hook{hook} }, false, nil, "create"},
-	{"createRuntime", func(h *specs.Hooks, hook specs.Hook) { h.CreateRuntime = []specs.Hook{hook} }, false, nil, "create"},
-	{"createContainer", func(h *specs.Hooks, hook specs.Hook) { h.CreateContainer = []specs.Hook{hook} }, false, nil, "create"},
-	{"startContainer", func(h *specs.Hooks, hook specs.Hook) { h.StartContainer = []specs.Hook{hook} }, true, []string{"create"}, "start"},
-	{"poststart", func(h *specs.Hooks, hook specs.Hook) { h.Poststart = []specs.Hook{hook} }, false, []string{"create"}, "start"},
-	{"poststop", func(h *specs.Hooks, hook specs.Hook) { h.Poststop = []specs.Hook{hook} }, false, []string{"create", "start"}, "delete"},
-}
-
 func TestHangingHooks(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	for _, kind := range hookKinds {
-		t.Run(kind.name, func(t *testing.T) {
+	for _, kind := range HookKinds() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
 			second := 1
 			c := NewContainer(t, Args("sleep"))
 			hook := specs.Hook{Path: Probe(), Args: []string{"probe", "sleep", "3600"}, Timeout: &second}
-			if kind.inside {
+			if !kind.PathInRuntime {
 				hook.Path = "/probe"
 			}
 			hook.Args = append(hook.Args, c.ID) // so that it can be told from others
-			c.Spec.Hooks = &specs.Hooks{}
-			kind.set(c.Spec.Hooks, hook)
+			WithHook(kind, hook)(c.Spec)
 			c.WriteSpec(t)
-			for _, command := range kind.before {
-				hookCommand(c, command).OK(t)
+			for _, command := range kind.Before {
+				c.Hooked(command).OK(t)
 			}
-			if kind.fails == "delete" { // the container is gone all the same: a warning
+			if kind.At == "delete" { // the container is gone all the same: a warning
 				log := filepath.Join(c.Dir, "log")
 				c.Tare("--debug", "--log", log, "delete", "--force", c.ID).OK(t)
 				if text, _ := os.ReadFile(log); !strings.Contains(string(text), "timeout") {
@@ -62,8 +44,8 @@ func TestHangingHooks(t *testing.T) {
 				Eventually(t, "all to be gone", func() bool { return c.Traces() == nil })
 				return
 			}
-			switch res := hookCommand(c, kind.fails); {
-			case res.Code != 1 || !strings.Contains(res.Stderr, kind.name) || !strings.Contains(res.Stderr, "timeout"):
+			switch res := c.Hooked(kind.At); {
+			case res.Code != 1 || !strings.Contains(res.Stderr, kind.Name) || !strings.Contains(res.Stderr, "timeout"):
 				t.Errorf("exit code %d: %s", res.Code, res.Stderr)
 			}
 			Eventually(t, "all to be gone", func() bool { return c.Traces() == nil })
@@ -76,21 +58,20 @@ func TestDaemonisingHooks(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	NeedProgram(t, "sh")
-	for _, kind := range hookKinds {
-		if kind.inside {
+	for _, kind := range HookKinds() {
+		if !kind.PathInRuntime {
 			continue // there is no shell in the container, and its processes end with it
 		}
-		t.Run(kind.name, func(t *testing.T) {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
 			c := NewContainer(t, Args("sleep"))
 			pidFile := filepath.Join(c.Dir, "daemon")
 			hook := specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "/bin/sleep 3600 & echo $! > " + pidFile}}
-			c.Spec.Hooks = &specs.Hooks{}
-			kind.set(c.Spec.Hooks, hook)
+			WithHook(kind, hook)(c.Spec)
 			c.WriteSpec(t)
 			begin := time.Now()
-			for _, command := range append(slices.Clone(kind.before), kind.fails) {
-				hookCommand(c, command).OK(t)
+			for _, command := range append(slices.Clone(kind.Before), kind.At) {
+				c.Hooked(command).OK(t)
 			}
 			if spent := time.Since(begin); spent > Deadline() {
 				t.Errorf("waited %v for the hook's daemon", spent)
@@ -103,7 +84,7 @@ func TestDaemonisingHooks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if kind.name == "createContainer" {
+			if kind.Name == "createContainer" {
 				return // in the container's PID namespace: this number says nothing here
 			}
 			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
@@ -121,43 +102,32 @@ func TestDaemonisingHooks(t *testing.T) {
 func TestImageEnvironmentStaysOutOfHooks(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	for _, kind := range hookKinds {
-		t.Run(kind.name, func(t *testing.T) {
+	for _, kind := range HookKinds() {
+		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
 			log := Dir(t)
 			c := NewContainer(t, Args("sleep"), BindMount(log, "/log"))
 			path := log
-			if kind.inside {
+			if !kind.PathInRuntime {
 				path = "/log"
 			}
 			hook := HookRecord(path+"/calls", "hook")
-			if kind.inside {
+			if !kind.PathInRuntime {
 				hook.Path = "/probe"
 			}
 			c.Spec.Process.Env = append(c.Spec.Process.Env, "LD_PRELOAD=/evil.so", "LD_LIBRARY_PATH=/evil", "GODEBUG=evil=1", "PATH=/evil", "BASH_ENV=/evil")
-			c.Spec.Hooks = &specs.Hooks{}
-			kind.set(c.Spec.Hooks, hook)
+			WithHook(kind, hook)(c.Spec)
 			c.WriteSpec(t)
-			for _, command := range append(slices.Clone(kind.before), kind.fails) {
-				hookCommand(c, command).OK(t)
+			for _, command := range append(slices.Clone(kind.Before), kind.At) {
+				c.Hooked(command).OK(t)
 			}
 			data, err := os.ReadFile(log + "/calls")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(string(data), "evil") != kind.inside {
+			if strings.Contains(string(data), "evil") == kind.PathInRuntime {
 				t.Errorf("the hook was called with %s", data)
 			}
 		})
 	}
-}
-
-func hookCommand(c *Container, command string) *Result {
-	switch command {
-	case "create":
-		return c.Tare("create", "--bundle", c.Dir, c.ID)
-	case "delete":
-		return c.Tare("delete", "--force", c.ID)
-	}
-	return c.Tare(command, c.ID)
 }
