@@ -25,12 +25,13 @@ var createSteps = []step.Step[*initProc]{
 	// After pivot: a devpts names a terminal only in its own mount namespace. Before the root is read-only.
 	{Name: "console", Run: (*initProc).openConsole},
 	{Name: "read-only root", Run: (*initProc).makeReadonly},
-	{Name: "propagation", Run: (*initProc).propagate},
 	{Name: "names", Run: (*initProc).setNames},
 	{Name: "sysctl", Run: (*initProc).setSysctls},
 	{Name: "read-only paths", Run: (*initProc).readonlyPaths},
 	// After the read-only ones: a mask below one of them would be cloned with it.
 	{Name: "masked paths", Run: (*initProc).maskPaths},
+	// After the last mount: what is unbindable cannot be bound read-only any more.
+	{Name: "propagation", Run: (*initProc).propagate},
 
 	// The runtime writes down that the container exists. From here on it lives without the runtime.
 	{Name: "ready", Run: (*initProc).ready},

@@ -37,7 +37,7 @@ func typical() *specs.Spec {
 // build does all that a container's init does, in its order.
 func build(r *Rootfs) error {
 	for _, step := range []func() error{
-		r.Mount, r.Devices, r.Pivot, r.Readonly, r.Propagation, r.ReadonlyPaths, r.MaskedPaths,
+		r.Mount, r.Devices, r.Pivot, r.Readonly, r.ReadonlyPaths, r.MaskedPaths, r.Propagation,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -486,7 +486,7 @@ func TestMount_WithoutSetattr(t *testing.T) {
 				if m := mountAt(t, b.rootfs+"/bind"); !strings.HasPrefix(m.opts, "ro,nosuid") || flags&syscall.CLONE_NEWUSER == 0 && m.opts != "ro,nosuid,noatime" {
 					t.Errorf("%+v", m)
 				}
-				for _, step := range []func() error{r.Devices, r.Pivot, r.Readonly, r.Propagation, r.ReadonlyPaths, r.MaskedPaths} {
+				for _, step := range []func() error{r.Devices, r.Pivot, r.Readonly, r.ReadonlyPaths, r.MaskedPaths, r.Propagation} {
 					ok(t, step())
 				}
 				for path, want := range map[string]string{"/": "ro", "/proc/sys": "ro", "/sys": "ro,nosuid,nodev,noexec"} {

@@ -157,3 +157,11 @@ func mkdir(args []string) {
 	}
 	fmt.Println("ok")
 }
+
+// mount mounts a new tmpfs on DIR.
+func mount(args []string) {
+	need(args, 1, "mount DIR")
+	if err := unix.Mount("tmpfs", args[0], "tmpfs", 0, ""); err != nil {
+		failed(err)
+	}
+}

@@ -62,6 +62,8 @@ func command(name string) func([]string) {
 		return mknod
 	case "mkdir":
 		return mkdir
+	case "mount":
+		return mount
 	case "memory":
 		return memory
 	case "read-disk":
