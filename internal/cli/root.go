@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"tare/internal/procfs"
+	"tare/internal/sys"
 )
 
 // stateDirName is the same under every program name: the state is not runc's.
@@ -36,7 +37,7 @@ func (a *app) makeStateRoot() (string, error) {
 	if err != nil || a.global.root != "" || root == systemRoot {
 		return root, err
 	}
-	if err := os.MkdirAll(root, 0o700); err != nil {
+	if err := sys.MakeDirs(root, 0o700); err != nil {
 		return "", fmt.Errorf("state root: %w (is XDG_RUNTIME_DIR right?)", err)
 	}
 	if err := os.Chmod(root, 0o700|os.ModeSticky); err != nil {

@@ -3,6 +3,7 @@ package sys
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -103,10 +104,10 @@ func ReadFileAt(dir *os.File, name string) ([]byte, error) {
 // old content or the new. It is not synced to a disk: state lives on a tmpfs, and after a crash of the whole
 // host there is no container to know of.
 func ReplaceFileAt(dir *os.File, name string, content []byte, mode uint32) error {
-	return replaceFile(int(dir.Fd()), dir.Name(), name, content, mode)
+	return replaceFile(int(dir.Fd()), dir.Name(), name, content, mode, exactly)
 }
 
-// ReplaceFile is ReplaceFileAt for a path.
+// ReplaceFile is ReplaceFileAt for a path of the caller's, whose umask counts.
 func ReplaceFile(path string, content []byte, mode uint32) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
@@ -117,12 +118,18 @@ func ReplaceFile(path string, content []byte, mode uint32) error {
 		return err
 	}
 	defer Close(at)
-	return replaceFile(at, dir, name, content, mode)
+	return replaceFile(at, dir, name, content, mode, lessUmask)
 }
 
-func replaceFile(at int, dir, name string, content []byte, mode uint32) error {
+// Whether a file has exactly the mode it is made with, or what the caller's umask leaves of it.
+const (
+	lessUmask = false
+	exactly   = true
+)
+
+func replaceFile(at int, dir, name string, content []byte, mode uint32, exact bool) error {
 	fresh := "." + name
-	if err := writeFresh(at, dir, fresh, content, mode); err != nil {
+	if err := writeFresh(at, dir, fresh, content, mode, exact); err != nil {
 		return err
 	}
 	if err := unix.Renameat(at, fresh, at, name); err != nil {
@@ -134,7 +141,7 @@ func replaceFile(at int, dir, name string, content []byte, mode uint32) error {
 
 // writeFresh writes a file that was not there. What is there under the name was left by a runtime that was killed,
 // or is a trap, a fifo or a link: it goes.
-func writeFresh(at int, dir, name string, content []byte, mode uint32) error {
+func writeFresh(at int, dir, name string, content []byte, mode uint32, exact bool) error {
 	fail := func(op string, err error) error {
 		return &os.PathError{Op: op, Path: filepath.Join(dir, name), Err: err}
 	}
@@ -147,7 +154,12 @@ func writeFresh(at int, dir, name string, content []byte, mode uint32) error {
 	if err != nil {
 		return fail("create", err)
 	}
-	err = Write(fd, content)
+	if exact {
+		err = unix.Fchmod(fd, mode)
+	}
+	if err == nil {
+		err = Write(fd, content)
+	}
 	unix.Close(fd)
 	if err != nil {
 		_ = unix.Unlinkat(at, name, 0)
@@ -156,9 +168,32 @@ func writeFresh(at int, dir, name string, content []byte, mode uint32) error {
 	return nil
 }
 
+// MakeDir makes a directory of exactly that mode. What is there already is fs.ErrExist, and stays as it is.
+func MakeDir(path string, mode os.FileMode) error {
+	if err := os.Mkdir(path, mode); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode) // whatever the umask: an ordinary user could not even enter what it has made
+}
+
+// MakeDirs is MakeDir for a directory and those above it that are missing. One that is there already is fine.
+func MakeDirs(path string, mode os.FileMode) error {
+	err := MakeDir(path, mode)
+	if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+		if err := MakeDirs(filepath.Dir(path), mode); err != nil {
+			return err
+		}
+		err = MakeDir(path, mode)
+	}
+	if st, statErr := os.Stat(path); errors.Is(err, fs.ErrExist) && statErr == nil && st.IsDir() {
+		return nil
+	}
+	return err
+}
+
 // WriteFileAt writes the file name in dir, in the place of one that is there.
 func WriteFileAt(dir *os.File, name string, content []byte, mode uint32) error {
-	return writeFresh(int(dir.Fd()), dir.Name(), name, content, mode)
+	return writeFresh(int(dir.Fd()), dir.Name(), name, content, mode, exactly)
 }
 
 // RenameAt renames a file in dir, over one that has the name to.

@@ -264,3 +264,29 @@ func isOpen(fd int) bool {
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	return err == nil
 }
+
+func TestMakeDirs_Umask(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a/b/c")
+	old := unix.Umask(0o777)
+	defer unix.Umask(old)
+	for range 2 {
+		if err := MakeDirs(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for ; filepath.Base(path) != "a"; path = filepath.Dir(path) {
+		if st, err := os.Stat(path); err != nil || st.Mode() != 0o700|os.ModeDir {
+			t.Errorf("%s: %v, %v", path, st, err)
+		}
+	}
+	unix.Umask(old)
+	if err := os.WriteFile(path+"/file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := MakeDirs(path+"/file", 0o700); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("in the place of a file: %v", err)
+	}
+	if err := MakeDirs(path+"/file/below", 0o700); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("below a file: %v", err)
+	}
+}

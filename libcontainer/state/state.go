@@ -91,7 +91,7 @@ func Reserve(root, id string) (*Dir, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(root, 0o700); err != nil {
+	if err := sys.MakeDirs(root, 0o700); err != nil {
 		return nil, fmt.Errorf("state root: %w", elsewhere(err))
 	}
 	path := filepath.Join(root, id)
@@ -118,6 +118,8 @@ func makeDir(path string) (*Dir, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("state directory: %w", elsewhere(err))
 	}
+	// The umask of the caller does not decide who may look: nor whether its maker may. If it is gone already, open says so.
+	_ = os.Chmod(path, 0o711)
 	d, err := open(path)
 	if errors.Is(err, ErrNotExist) {
 		return nil, err // deleted already: what has the name now is not ours to remove
@@ -134,12 +136,6 @@ func makeDir(path string) (*Dir, error) {
 	if sys.ExistsAt(d.f, stateName) {
 		d.Close()
 		return nil, ErrExist
-	}
-	// The umask of the caller does not decide who may look.
-	if err := d.f.Chmod(0o711); err != nil {
-		_ = d.Remove()
-		d.Close()
-		return nil, err
 	}
 	return d, nil
 }
@@ -284,7 +280,7 @@ func (d *Dir) RemoveFifo() error { return sys.Unlinkat(int(d.f.Fd()), fifoName) 
 func (d *Dir) Unlock() error { return sys.Funlock(d.f) }
 
 // MakeNotifyDir makes NotifyDir.
-func (d *Dir) MakeNotifyDir() error { return os.Mkdir(d.NotifyDir(), 0o755) }
+func (d *Dir) MakeNotifyDir() error { return sys.MakeDir(d.NotifyDir(), 0o755) }
 
 // NotifyDir is the path of the directory that the container finds its sd_notify(3) socket in.
 func (d *Dir) NotifyDir() string { return filepath.Join(d.Path(), notifyName) }

@@ -345,6 +345,30 @@ func TestRootless(t *testing.T) {
 	})
 }
 
+// A user with a umask that leaves nothing can use what it has made all the same: a state root two levels deep, and all in it.
+func TestRootlessUmask(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	NeedProgram(t, "sh")
+	const uid = 4343
+	c := NewContainer(t, rootless(uid, uid), Args("sleep"))
+	c.AsUser(uid, uid)
+	c.Root = filepath.Join(c.Dir, "two", "levels")
+	call := func(args ...string) {
+		t.Helper()
+		cmd := c.Command(args...)
+		cmd.Args = append([]string{"sh", "-c", `umask 0777; exec "$0" "$@"`}, cmd.Args...)
+		cmd.Path = "/bin/sh"
+		c.Do(cmd).OK(t)
+	}
+	call("create", "--bundle", c.Dir, c.ID)
+	call("state", c.ID)
+	call("start", c.ID)
+	call("exec", c.ID, "/probe", "true")
+	call("delete", "--force", c.ID)
+	call("run", "--detach", "--bundle", c.Dir, c.ID)
+}
+
 func rootless(uid, gid uint32) Edit {
 	return func(s *specs.Spec) {
 		WithNamespace(specs.UserNamespace, "")(s)
