@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -177,11 +178,15 @@ func (c *creation) reserve() (err error) {
 		return err
 	}
 	spec := c.bundle.Spec
+	ground, err := findGround(spec, c.bundle.Rootfs)
+	if err != nil {
+		return errors.Join(err, c.dir.Remove(), c.dir.Close())
+	}
 	c.state = &state.State{
 		Version: specs.Version, ID: c.o.ID, Bundle: c.bundle.Dir, Rootfs: c.bundle.Rootfs,
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
 		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
-		NoProcess: spec.Process == nil,
+		NoProcess: spec.Process == nil, Ground: ground,
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
@@ -207,6 +212,9 @@ func laterHooks(h *specs.Hooks) *specs.Hooks {
 // forget removes the last trace. Where hooks may have run, the poststop hooks run now: the container is destroyed.
 func (c *creation) forget() error {
 	defer c.dir.Close()
+	if err := clearGround(c.state); err != nil {
+		return err
+	}
 	if c.hooked {
 		c.interruption.hooks().Clear() // by it we are here, maybe
 		if err := runPoststop(c.dir, c.state, DeleteOptions{Warn: c.warn, interrupt: c.interruption.hooks()}); err != nil {

@@ -115,6 +115,9 @@ func (c *Container) delete(o DeleteOptions) error {
 	if err := cg.Remove(removeTimeout); err != nil {
 		return err
 	}
+	if err := clearGround(c.state); err != nil {
+		return err
+	}
 	if err := runPoststop(c.dir, c.state, o); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type execution struct {
 	container *Container
 	target    int // pidfd of the container's init process
 	residence launch.Residence
+	root      *os.File // the container's, if its mount namespace is ours
 	config    execConfig
 	process   *specs.Process
 	cgroup    cgroups.Manager
@@ -149,6 +150,9 @@ func (e *execution) examine() (err error) {
 	}
 	defer proc.Close()
 	e.residence, err = launch.FindResidence(proc, e.container.state.InitPid)
+	if err == nil && e.container.state.Ground != nil {
+		e.root, err = e.container.openRoot(proc)
+	}
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return errExecStopped // just now
 	}
@@ -163,6 +167,7 @@ func (e *execution) leave() error {
 	if e.cgroup != nil {
 		_ = e.cgroup.Close()
 	}
+	e.root.Close() // nil does no harm
 	return e.container.Close()
 }
 
@@ -237,7 +242,7 @@ func isInner(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(er
 func (e *execution) enterWith(cgroup *os.File) error {
 	return withAffinity(e.process.ExecCPUAffinity, func() (err error) {
 		e.entrant, err = launch.Enter(launch.EnterOptions{
-			Target: e.target, Residence: e.residence, Config: e.stageConfig(), Exe: e.exe, Cgroup: cgroup,
+			Target: e.target, Residence: e.residence, Root: e.root, Config: e.stageConfig(), Exe: e.exe, Cgroup: cgroup,
 			Console: e.console.file(), Warn: e.warn,
 		})
 		return err

@@ -54,6 +54,10 @@ func checkNamespaces(r *report, spec *specs.Spec) {
 			r.checkPath(ns.Path, "linux", "namespaces", i, "path")
 		}
 	}
+	// mount_namespaces(7): who is root of a younger user namespace may not change the mounts of an older one.
+	if hasNamespace(spec.Linux, specs.UserNamespace) && !hasNamespace(spec.Linux, specs.MountNamespace) {
+		r.add("/linux/namespaces", "a user namespace needs one of type \"mount\" beside it: its root may mount nothing in the runtime's")
+	}
 }
 
 // checkNames wants a UTS namespace for the names: the host's must stay what they are.

@@ -21,10 +21,6 @@ var linuxNotYet = [...]notYet{
 
 func checkUnsupported(r *report, spec *specs.Spec) {
 	checkUnsupportedMounts(r, spec)
-	if !hasNamespace(spec.Linux, specs.MountNamespace) {
-		// Nothing in the specification asks for one, but without it the container's mounts would be the host's.
-		r.add("/linux/namespaces", "no namespace of type \"mount\": "+notYetMessage)
-	}
 	if spec.Linux == nil {
 		return
 	}

@@ -21,6 +21,9 @@ func NamespaceTypes() []string { return slices.Clone(namespaceTypes) }
 // that this is no error.
 func Warnings(spec *specs.Spec) []string {
 	var warnings []string
+	if !hasNamespace(spec.Linux, specs.MountNamespace) {
+		warnings = append(warnings, "/linux/namespaces: none of type \"mount\": the container's mounts are made in the runtime's, below root.path")
+	}
 	for i := range spec.Mounts {
 		if d := spec.Mounts[i].Destination; !isAbs(d) {
 			warnings = append(warnings, fmt.Sprintf("%s: relative destinations are deprecated: %s is taken from /",

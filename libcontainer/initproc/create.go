@@ -74,12 +74,13 @@ func (p *initProc) setupNetwork() error {
 
 func (p *initProc) openRoot() (err error) {
 	hasCgroupNS, _ := p.has(specs.CgroupNamespace)
+	hasMountNS, _ := p.has(specs.MountNamespace)
 	var hierarchies []rootfs.Hierarchy
 	for _, h := range p.cfg.Hierarchies {
 		hierarchies = append(hierarchies, rootfs.Hierarchy(h))
 	}
 	p.root, err = rootfs.Open(p.cfg.Spec, rootfs.Options{
-		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
+		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, Inherited: !hasMountNS, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
 		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, Sources: p.cfg.Sources, NotifyDir: p.cfg.NotifyDir,
 	}, p.proc)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"tare/internal/sys"
 	"tare/libcontainer/console"
 	"tare/libcontainer/creds"
+	"tare/libcontainer/rootfs"
 	"tare/nsenter"
 	"tare/seccomp"
 
@@ -35,8 +36,14 @@ var execSteps = []step.Step[*initProc]{
 	{Name: "execute", Run: (*initProc).handOn},
 }
 
-// enterRoot takes a handle of the container's root, which setns(2) has made this process's own.
+// enterRoot takes a handle of the container's root, which setns(2) has made this process's own: unless there was no mount
+// namespace to join.
 func (p *initProc) enterRoot() error {
+	if root := p.cfg.Exec.Root; root >= 0 {
+		if err := rootfs.Enter(root); err != nil {
+			return fmt.Errorf("enter the container's root: %w", err)
+		}
+	}
 	fd, err := sys.Openat(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err

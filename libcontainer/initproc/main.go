@@ -93,7 +93,7 @@ func (p *initProc) prepare(args []string) error {
 func (p *initProc) closeOnExec() error {
 	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console, p.cfg.PidsMax}
 	if e := p.cfg.Exec; e != nil {
-		fds = append(fds, e.Target, e.Report, e.Gate)
+		fds = append(fds, e.Target, e.Report, e.Gate, e.Root)
 	}
 	for _, fd := range p.cfg.Sources {
 		fds = append(fds, fd)

@@ -17,6 +17,7 @@ import (
 type EnterOptions struct {
 	Target    int // pidfd of the container's init process. Borrowed
 	Residence Residence
+	Root      *os.File      // the container's root, where its mount namespace is ours; nil: that of its namespace
 	Config    *proto.Config // as in Options; Exec and the numbers of descriptors are filled in
 
 	Exe     *Exe
@@ -92,7 +93,11 @@ func (r Residence) join(target int) (all []nsenter.Join) {
 // prepare says in the config whether the stage is to make the process in the container's PID namespace. It returns what
 // closes the stage's ends of the pipes.
 func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipes func(), err error) {
-	o.Config.Exec = &proto.Exec{Target: -1, Report: -1, Gate: -1}
+	o.Config.Exec = &proto.Exec{Target: -1, Report: -1, Gate: -1, Root: -1}
+	if o.Root != nil {
+		o.Config.Exec.Root = int(o.Root.Fd())
+		req.Inherit = append(req.Inherit, o.Config.Exec.Root)
+	}
 	if o.Residence.early || o.Residence.flags&unix.CLONE_NEWPID == 0 {
 		return func() {}, nil
 	}
@@ -107,7 +112,7 @@ func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipes fun
 		return nil, err
 	}
 	e.report, e.gate = read, gate
-	*o.Config.Exec = proto.Exec{Target: o.Target, Report: write, Gate: wait}
+	o.Config.Exec.Target, o.Config.Exec.Report, o.Config.Exec.Gate = o.Target, write, wait
 	req.Inherit = append(req.Inherit, o.Target, write, wait)
 	return func() { unix.Close(write); unix.Close(wait) }, nil
 }

@@ -15,6 +15,9 @@ func (r *Rootfs) Pivot() error {
 	if err := sys.Fchdir(r.root.FD()); err != nil {
 		return err
 	}
+	if r.opts.Inherited { // the root of the mount namespace is not ours to change
+		return enterDot()
+	}
 	if r.opts.NoPivot {
 		return r.moveRoot()
 	}
@@ -64,6 +67,19 @@ func (r *Rootfs) moveRoot() error {
 	if err := sys.MoveMount(r.root.FD(), root); err != nil {
 		return err
 	}
+	return enterDot()
+}
+
+// Enter makes a directory the process's root, and its working directory.
+func Enter(dir int) error {
+	if err := sys.Fchdir(dir); err != nil {
+		return err
+	}
+	return enterDot()
+}
+
+// enterDot makes the working directory the process's root.
+func enterDot() error {
 	if err := sys.Chroot("."); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ var (
 type Options struct {
 	Path        string      // host path of the root file system: absolute, and trusted by the caller
 	Bundle      string      // bundle directory, absolute: the base of relative bind sources
+	Inherited   bool        // in the runtime's mount namespace, where nothing may be touched but what is below Path
 	NoPivot     bool        // MS_MOVE and chroot in place of pivot_root, which cannot leave an initramfs
 	UserNS      bool        // in a user namespace: devices are bound from the host, as nobody may make them there
 	NewCgroupNS bool        // the container has a cgroup namespace of its own, or joined one
@@ -105,6 +106,10 @@ func (r *Rootfs) isolate(rootDir int) error {
 	want, err := r.rootPropagation()
 	if err != nil {
 		return err
+	}
+	if r.opts.Inherited {
+		r.shared = true
+		return nil
 	}
 	flags := uint32(unix.MS_SLAVE | unix.MS_REC)
 	switch want &^ unix.MS_REC {

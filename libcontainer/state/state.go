@@ -45,9 +45,17 @@ type State struct {
 	Creating    bool              `json:"creating,omitempty"`
 	NoProcess   bool              `json:"no_process,omitempty"` // config.json names none: there is nothing to start
 	// NoNewKeyring tells that the container has the session keyring of who made it.
-	NoNewKeyring bool `json:"no_new_keyring,omitempty"`
+	NoNewKeyring bool    `json:"no_new_keyring,omitempty"`
+	Ground       *Ground `json:"ground,omitempty"` // of a container without a mount namespace
 	// Resources are the limits that hold since an update; before the first one they are those of the config.
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
+}
+
+// Ground is what a root file system lay on before its container mounted it over itself in the runtime's mount namespace.
+type Ground struct {
+	Mount  uint64 `json:"mount"` // id, as mountinfo has it
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
 }
 
 // maxID bounds an id by what a file name can be.
