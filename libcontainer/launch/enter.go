@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 
-	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/proto"
 	"tare/nsenter"
@@ -39,36 +38,24 @@ type Entrant struct {
 
 // Enter starts the stage that becomes, or makes, the process. It waits for its config, and dies with the calling process.
 func Enter(o EnterOptions) (*Entrant, error) {
-	if err := hide(); err != nil {
-		return nil, err
-	}
-	exe, err := o.Exe.await()
+	l, err := newLine(o.Exe)
 	if err != nil {
 		return nil, err
 	}
-	proc, err := procfs.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer proc.Close()
-	ours, theirs, err := sys.Socketpair()
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(theirs)
+	defer l.close()
 	e := &Entrant{config: o.Config, report: -1, Pidfd: -1}
 	req := &nsenter.Request{
-		Exe: exe, Args: []string{Arg0, fmt.Sprint(theirs)}, Env: initEnv(), Cgroup: o.Cgroup, Join: o.Residence.join(o.Target),
+		Exe: l.exe, Args: l.args(), Env: initEnv(), Cgroup: o.Cgroup, Join: o.Residence.join(o.Target),
 	}
-	inherit(o.Config, req, proc, theirs, o.Console)
+	inherit(o.Config, req, l, o.Console)
 	o.Config.Fifo, o.Config.PidsMax = -1, -1
 	closePipes, err := e.prepare(&o, req)
 	if err == nil {
 		defer closePipes()
-		e.stage, err = start(req, ours, o.Warn)
+		e.stage, err = start(req, l.ours, o.Warn)
 	}
 	if err != nil {
-		unix.Close(ours)
+		unix.Close(l.ours)
 		e.closePipes()
 		return nil, err
 	}

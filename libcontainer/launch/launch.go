@@ -53,44 +53,65 @@ var errInitGone = errors.New("the init stage died without a word")
 
 // Start starts the init stage: from here on it exists, and dies with the calling process (see nsenter.Start).
 func Start(o Options) (*Init, error) {
-	if err := hide(); err != nil {
-		return nil, err
-	}
 	ns, err := newNamespaces(o.Spec)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.close()
-	exe, err := o.Exe.await()
+	l, err := newLine(o.Exe)
 	if err != nil {
 		return nil, err
 	}
-	proc, err := procfs.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer proc.Close()
-	ours, theirs, err := sys.Socketpair()
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(theirs)
+	defer l.close()
 	req := &nsenter.Request{
-		Exe: exe, Args: []string{Arg0, fmt.Sprint(theirs)}, Env: initEnv(),
+		Exe: l.exe, Args: l.args(), Env: initEnv(),
 		New: ns.new &^ ns.late(), Join: ns.join,
-		TimeOffsets: timeOffsets(o.Spec.Linux), Proc: proc.File(), Cgroup: o.Cgroup,
+		TimeOffsets: timeOffsets(o.Spec.Linux), Proc: l.proc.File(), Cgroup: o.Cgroup,
 	}
-	sources, err := fill(&o, ns, req, proc, theirs)
+	sources, err := fill(&o, ns, req, l)
 	defer closeAll(sources)
 	if err == nil {
 		var i *Init
-		if i, err = start(req, ours, o.Warn); err == nil {
+		if i, err = start(req, l.ours, o.Warn); err == nil {
 			i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
 			return i, nil
 		}
 	}
-	unix.Close(ours)
+	unix.Close(l.ours)
 	return nil, err
+}
+
+// line is what the runtime has of a stage before it is forked: the binary, /proc for it, and the two ends of the conversation.
+type line struct {
+	exe          *os.File
+	proc         *procfs.Handle
+	ours, theirs int
+}
+
+// newLine lays a line, from which on this process cannot be traced. close gives it up but for our end.
+func newLine(binary *Exe) (l *line, err error) {
+	if err = hide(); err != nil {
+		return nil, err
+	}
+	l = new(line)
+	if l.exe, err = binary.await(); err != nil {
+		return nil, err
+	}
+	if l.proc, err = procfs.Open(); err != nil {
+		return nil, err
+	}
+	if l.ours, l.theirs, err = sys.Socketpair(); err != nil {
+		l.proc.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *line) args() []string { return []string{Arg0, fmt.Sprint(l.theirs)} }
+
+func (l *line) close() {
+	unix.Close(l.theirs)
+	l.proc.Close()
 }
 
 // hide keeps what is forked from here on from being traced by those it meets in a joined PID namespace. An ordinary
@@ -107,9 +128,9 @@ func hide() error {
 func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBACK=none"} }
 
 // fill completes the config by what only Start knows, and lists the descriptors to inherit.
-func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle, link int) (map[int]*os.File, error) {
+func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) (map[int]*os.File, error) {
 	c := o.Config
-	inherit(c, req, proc, link, o.Console)
+	inherit(c, req, l, o.Console)
 	c.Fifo, c.PidsMax = -1, -1
 	if o.Fifo != nil {
 		c.Fifo = int(o.Fifo.Fd())
@@ -144,9 +165,9 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, proc *procfs.Handle,
 }
 
 // inherit lists the descriptors that every stage inherits.
-func inherit(c *proto.Config, req *nsenter.Request, proc *procfs.Handle, link int, console *os.File) {
-	c.Proc, c.Console = int(proc.File().Fd()), -1
-	req.Inherit = append(req.Inherit, link, c.Proc)
+func inherit(c *proto.Config, req *nsenter.Request, l *line, console *os.File) {
+	c.Proc, c.Console = int(l.proc.File().Fd()), -1
+	req.Inherit = append(req.Inherit, l.theirs, c.Proc)
 	if console != nil {
 		c.Console = int(console.Fd())
 		req.Inherit = append(req.Inherit, c.Console)
