@@ -89,6 +89,20 @@ func (b *Bundle) WriteFile(t testing.TB, path, text string, mode os.FileMode) {
 	}
 }
 
+// File makes an empty file beside the root file system, for what runs to write to.
+func (b *Bundle) File(t testing.TB, name string) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(b.Dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Chmod(0o666); err != nil { // whoever it runs as
+		t.Fatal(err)
+	}
+	return f
+}
+
 // Symlink puts a symbolic link into the root file system, in the place of whatever is there.
 func (b *Bundle) Symlink(t testing.TB, target, path string) {
 	t.Helper()

@@ -78,20 +78,22 @@ func CgroupParent() string { return fmt.Sprintf("/tare-test-%d", os.Getpid()) }
 // Create is `create` with a pid file; it gives the pid of init.
 func (c *Container) Create(args ...string) int {
 	c.t.Helper()
-	return c.CreateTo(nil, args...)
+	pid, _ := c.WithOutput(append([]string{"create"}, args...)...)
+	return pid
 }
 
-// CreateTo is Create for a workload that writes to out.
-func (c *Container) CreateTo(out *os.File, args ...string) int {
+// WithOutput is a `create` or `run --detach` with a pid file. It gives the pid of init, and what tells its output so far.
+func (c *Container) WithOutput(command ...string) (pid int, output func() string) {
 	c.t.Helper()
 	pidFile := filepath.Join(c.Dir, "pid")
-	args = append([]string{"create", "--bundle", c.Dir, "--pid-file", pidFile}, args...)
-	cmd := c.Command(append(args, c.ID)...)
-	if out != nil {
-		cmd.Stdout = out
-	}
+	cmd := c.Command(append(append(command, "--bundle", c.Dir, "--pid-file", pidFile), c.ID)...)
+	out := c.File(c.t, "out")
+	cmd.Stdout = out
 	c.Do(cmd).OK(c.t)
-	return c.PidFile(pidFile)
+	return c.PidFile(pidFile), func() string {
+		c.t.Helper()
+		return content(c.t, out)
+	}
 }
 
 // Start is `start`.

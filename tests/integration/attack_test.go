@@ -33,7 +33,7 @@ type hit struct {
 func hammer(t *testing.T, command string, edits ...Edit) (c *Container, pid int, stop func() []hit) {
 	t.Helper()
 	c = NewContainer(t, append(edits, Args(command))...)
-	out := file(t, c, "hits")
+	out := c.File(t, "hits")
 	cmd := c.Command("run", "--detach", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
 	cmd.Stdout, cmd.Stderr = out, out
 	c.Do(cmd).OK(t)

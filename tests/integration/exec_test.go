@@ -521,7 +521,7 @@ func TestExecPreserveFDs(t *testing.T) {
 	t.Parallel()
 	c, _ := running(t)
 	cmd := c.Command("exec", "--preserve-fds", "2", c.ID, "/probe", "report")
-	a, b := file(t, c, "a"), file(t, c, "b")
+	a, b := c.File(t, "a"), c.File(t, "b")
 	cmd.ExtraFiles = append([]*os.File{a, b}, LeakFDs(t, 5)...)
 	cmd.Env = []string{"LISTEN_FDS=2", "LISTEN_PID=1"}
 	r := c.Do(cmd).Report(t)

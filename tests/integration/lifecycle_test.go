@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,15 +19,7 @@ func TestLifecycle(t *testing.T) {
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"), func(s *specs.Spec) { s.Annotations = map[string]string{"org.example.key": "a value"} })
 	before := time.Now().Add(-time.Second)
-	out, err := os.Create(c.Dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-	cmd.Stdout = out
-	c.Do(cmd).OK(t)
-	pid := c.PidFile(c.Dir + "/pid")
+	pid, output := c.WithOutput("create")
 
 	s := c.State()
 	if s.Status != specs.StateCreated || s.Pid != pid || s.ID != c.ID || s.Bundle != c.Dir {
@@ -45,7 +36,7 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("pid changed from %d to %d", pid, s.Pid)
 	}
 	// Until it has a handler the first process of a PID namespace gets no signal.
-	Eventually(t, "the workload", func() bool { data, _ := os.ReadFile(out.Name()); return string(data) == "ready\n" })
+	Eventually(t, "the workload", func() bool { return output() == "ready\n" })
 	c.Tare("kill", c.ID, "USR1").OK(t)
 	if status := c.Wait(pid); status.ExitStatus() != 64+int(unix.SIGUSR1) {
 		t.Errorf("wait status %x: the signal did not come", status)
@@ -299,16 +290,7 @@ func TestSignalNames(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	c := NewContainer(t, Args("await-signal"))
-	out, err := os.Create(filepath.Join(c.Dir, "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	seen := func() string { data, _ := os.ReadFile(out.Name()); return string(data) }
-	cmd := c.Command("run", "--detach", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-	cmd.Stdout = out
-	c.Do(cmd).OK(t)
-	pid := c.PidFile(c.Dir + "/pid")
+	pid, seen := c.WithOutput("run", "--detach")
 	Eventually(t, "the workload", func() bool { return strings.Contains(seen(), "ready") })
 	for _, tt := range []struct{ signal, number string }{
 		{"USR1", "10"}, {"SIGUSR2", "12"}, {"hup", "1"}, {"sigint", "2"}, {"14", "14"}, {"WINCH", "28"}, {"", "15"},
@@ -333,19 +315,10 @@ func TestKillAllInSharedPIDNamespace(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	c := NewContainer(t, Args("spawn-children", "3"), WithoutNamespace(specs.PIDNamespace))
-	out, err := os.Create(filepath.Join(c.Dir, "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := c.Command("run", "--detach", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-	cmd.Stdout = out
-	c.Do(cmd).OK(t)
-	pid := c.PidFile(c.Dir + "/pid")
+	pid, output := c.WithOutput("run", "--detach")
 	var lines []string
 	Eventually(t, "the children", func() bool {
-		data, _ := os.ReadFile(out.Name())
-		lines = strings.Fields(string(data))
+		lines = strings.Fields(output())
 		return len(lines) == 4 && lines[3] == "ready"
 	})
 	c.Tare("kill", "--all", c.ID, "KILL").OK(t)

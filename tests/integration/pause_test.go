@@ -70,18 +70,11 @@ func TestKillPaused(t *testing.T) {
 	NeedCommand(t, "pause", "resume")
 	ready := func(t *testing.T, edits ...Edit) (*Container, int) {
 		c := NewContainer(t, append([]Edit{Args("sleep")}, edits...)...)
-		out, err := os.Create(c.Dir + "/out")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer out.Close()
-		cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-		cmd.Stdout = out
-		c.Do(cmd).OK(t)
+		pid, output := c.WithOutput("create")
 		c.Start()
-		Eventually(t, "the workload", func() bool { data, _ := os.ReadFile(out.Name()); return string(data) == "ready\n" })
+		Eventually(t, "the workload", func() bool { return output() == "ready\n" })
 		c.Tare("pause", c.ID).OK(t)
-		return c, c.PidFile(c.Dir + "/pid")
+		return c, pid
 	}
 	t.Run("TERM", func(t *testing.T) {
 		t.Parallel()

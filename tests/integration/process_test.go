@@ -368,7 +368,7 @@ func TestDescriptors(t *testing.T) {
 	t.Run("preserved", func(t *testing.T) {
 		c := NewContainer(t, Args("report"))
 		cmd := c.Command("run", "--bundle", c.Dir, "--preserve-fds", "2", c.ID)
-		a, b := file(t, c, "a"), file(t, c, "b")
+		a, b := c.File(t, "a"), c.File(t, "b")
 		cmd.ExtraFiles = append([]*os.File{a, b}, LeakFDs(t, 5)...)
 		r := c.Do(cmd).Report(t)
 		OnlyFDs(t, r, 0, 1, 2, 3, 4)
@@ -380,26 +380,11 @@ func TestDescriptors(t *testing.T) {
 	})
 	t.Run("streams", func(t *testing.T) {
 		c := NewContainer(t, Args("report"))
-		out := file(t, c, "out")
-		cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-		cmd.Stdout = out
-		c.Do(cmd).OK(t)
-		pid := c.PidFile(c.Dir + "/pid")
+		pid, output := c.WithOutput("create")
 		c.Start()
 		c.Wait(pid)
-		data, _ := os.ReadFile(out.Name())
-		OnlyFDs(t, (&Result{Stdout: string(data)}).Report(t), 0, 1, 2)
+		OnlyFDs(t, (&Result{Stdout: output()}).Report(t), 0, 1, 2)
 	})
-}
-
-func file(t *testing.T, c *Container, name string) *os.File {
-	t.Helper()
-	f, err := os.Create(filepath.Join(c.Dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
 }
 
 // A40: asked for more descriptors than there are, the runtime must not make up the rest from its own.

@@ -169,21 +169,13 @@ func TestUpdatePidsInForce(t *testing.T) {
 	NeedCommand(t, "update")
 	NeedController(t, "pids")
 	c := NewContainer(t, Args("fork", "50"))
-	out, err := os.Create(c.Dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-	cmd.Stdout = out
-	c.Do(cmd).OK(t)
+	pid, output := c.WithOutput("create")
 	c.Tare("update", "--pids-limit", "30", c.ID).OK(t)
 	c.Start()
-	c.Wait(c.PidFile(c.Dir + "/pid"))
-	data, _ := os.ReadFile(out.Name())
-	made, errno, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+	c.Wait(pid)
+	made, errno, _ := strings.Cut(strings.TrimSpace(output()), " ")
 	if n, err := strconv.Atoi(made); err != nil || n >= 30 || errno != "EAGAIN" {
-		t.Errorf("fork under a limit of 30: %q", data)
+		t.Errorf("fork under a limit of 30: %q", output())
 	}
 }
 
@@ -202,19 +194,11 @@ func withKmsg(t *testing.T, rules string) (c *Container, opens func() string) {
 			t.Fatal(err)
 		}
 	})
-	out, err := os.Create(c.Dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { out.Close() })
-	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
-	cmd.Stdout = out
-	c.Do(cmd).OK(t)
+	pid, output := c.WithOutput("create")
 	return c, func() string {
 		c.Start()
-		c.Wait(c.PidFile(c.Dir + "/pid"))
-		data, _ := os.ReadFile(out.Name())
-		return string(data)
+		c.Wait(pid)
+		return output()
 	}
 }
 

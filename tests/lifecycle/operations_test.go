@@ -93,22 +93,17 @@ func TestLifecycle_ConfigChangesAfterCreateHaveNoEffect(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	dir := Dir(t)
-	out, err := os.Create(dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
 	c := NewContainer(t, Args("await-signal"), record(kindOf(t, "poststop"), dir, "as it was"), func(s *specs.Spec) {
 		s.Annotations = map[string]string{"when": "before"}
 		s.Process.Env = append(s.Process.Env, "WHEN=before")
 	})
-	pid := c.CreateTo(out)
+	pid, output := c.WithOutput("create")
 	for _, text := range []string{`{"ociVersion":"1.0.2","root":{"path":"/"},"process":{"args":["/probe","exit","9"],"cwd":"/","env":["WHEN=after"]}}`, "no JSON"} {
 		c.WriteConfig(t, text)
 		c.Tare("state", c.ID).OK(t)
 	}
 	c.Start()
-	Eventually(t, "the workload", func() bool { data, _ := os.ReadFile(out.Name()); return string(data) == "ready\n" })
+	Eventually(t, "the workload", func() bool { return output() == "ready\n" })
 	if s := c.State(); s.Annotations["when"] != "before" {
 		t.Errorf("annotations %v", s.Annotations)
 	}
@@ -341,19 +336,10 @@ func TestStart_RunsTheProgramAsSpecified(t *testing.T) {
 		s.Process.Cwd = "/tmp"
 		s.Process.Env = []string{"A=1", "PATH=/"}
 	})
-	out, err := os.Create(c.Dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	pid := c.CreateTo(out)
+	pid, output := c.WithOutput("create")
 	c.Start()
 	c.Wait(pid)
-	data, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := (&Result{Stdout: string(data)}).Report(t).Process
+	p := (&Result{Stdout: output()}).Report(t).Process
 	if p.UID != 12 || p.GID != 34 || p.Cwd != "/tmp" || p.Umask != 0o027 || !slices.Equal(p.Groups, []int{56}) ||
 		!slices.Equal(p.Args, []string{"/probe", "report", "kernel.hostname"}) || !slices.Contains(p.Env, "A=1") {
 		t.Errorf("%+v", p)
@@ -415,15 +401,10 @@ func TestKill_SendsTheSignal(t *testing.T) {
 		t.Errorf("created: wait status %x", status)
 	}
 	c := NewContainer(t, Args("sleep"))
-	out, err := os.Create(c.Dir + "/out")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	pid = c.CreateTo(out)
+	pid, output := c.WithOutput("create")
 	c.Start()
 	// Until it has a handler the first process of a PID namespace gets no signal.
-	Eventually(t, "the workload", func() bool { data, _ := os.ReadFile(out.Name()); return string(data) == "ready\n" })
+	Eventually(t, "the workload", func() bool { return output() == "ready\n" })
 	c.Tare("kill", c.ID, "USR2").OK(t)
 	if status := c.Wait(pid); status.ExitStatus() != 64+int(unix.SIGUSR2) {
 		t.Errorf("running: wait status %x", status)
