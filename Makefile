@@ -35,7 +35,7 @@ test: tare ## run all tests that need no more than Go (and root for most: the re
 test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
 	./tests/vm/vm -guest small -bin ./tare -timeout 40m -test-timeout 25m \
-	  -tests ./cgroups/...,./tests/integration,./tests/lifecycle
+	  -tests ./cgroups/...,./tests/integration
 	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd)'
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
