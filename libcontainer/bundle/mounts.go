@@ -25,6 +25,28 @@ func checkMounts(r *report, spec *specs.Spec) {
 		}
 		checkMapping(r, m.UIDMappings, "mounts", i, "uidMappings")
 		checkMapping(r, m.GIDMappings, "mounts", i, "gidMappings")
+		checkIDMappedMount(r, spec, i)
+	}
+}
+
+// checkIDMappedMount finds options idmap and ridmap that can have no effect.
+func checkIDMappedMount(r *report, spec *specs.Spec, i int) {
+	m := &spec.Mounts[i]
+	asked, remount, pointer := len(m.UIDMappings) > 0, false, at("mounts", i, "uidMappings")
+	for j, o := range m.Options {
+		switch o {
+		case "idmap", "ridmap":
+			asked, pointer = true, at("mounts", i, "options", j)
+		case "remount":
+			remount = true
+		}
+	}
+	switch {
+	case !asked:
+	case remount:
+		r.add(pointer, "a remount cannot change the ids of a mount")
+	case len(m.UIDMappings)+len(m.GIDMappings) == 0 && !hasNamespace(spec.Linux, specs.UserNamespace):
+		r.add(pointer, "needs uidMappings and gidMappings, or a namespace of type \"user\" in linux.namespaces")
 	}
 }
 

@@ -20,7 +20,6 @@ var linuxNotYet = [...]notYet{
 }
 
 func checkUnsupported(r *report, spec *specs.Spec) {
-	checkUnsupportedMounts(r, spec)
 	if spec.Linux == nil {
 		return
 	}
@@ -30,24 +29,6 @@ func checkUnsupported(r *report, spec *specs.Spec) {
 		}
 	}
 	checkUnsupportedNotify(r, spec.Linux.Seccomp)
-}
-
-// checkUnsupportedMounts is about id-mapped mounts.
-func checkUnsupportedMounts(r *report, spec *specs.Spec) {
-	for i := range spec.Mounts {
-		m := &spec.Mounts[i]
-		for j, o := range m.Options {
-			if o == "idmap" || o == "ridmap" {
-				r.add(at("mounts", i, "options", j), "%s: "+notYetMessage, o)
-			}
-		}
-		if len(m.UIDMappings) > 0 {
-			r.add(at("mounts", i, "uidMappings"), notYetMessage)
-		}
-		if len(m.GIDMappings) > 0 {
-			r.add(at("mounts", i, "gidMappings"), notYetMessage)
-		}
-	}
 }
 
 // checkUnsupportedNotify is about seccomp's user notification.

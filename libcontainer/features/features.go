@@ -33,7 +33,7 @@ func For(version, commit string) *features.Features {
 		OCIVersionMin: specMin,
 		OCIVersionMax: specMax,
 		Hooks:         bundle.HookNames(),
-		MountOptions:  mountOptions(),
+		MountOptions:  mountopt.Names(),
 		Linux: &features.Linux{
 			Namespaces:      bundle.NamespaceTypes(),
 			Capabilities:    creds.Names(),
@@ -42,7 +42,7 @@ func For(version, commit string) *features.Features {
 			Apparmor:        &features.Apparmor{Enabled: yes()},
 			Selinux:         &features.Selinux{Enabled: yes()},
 			IntelRdt:        &features.IntelRdt{Enabled: no(), Schemata: no(), Monitoring: no()},
-			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: no()}},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: yes()}},
 			NetDevices:      &features.NetDevices{Enabled: no()},
 			MemoryPolicy:    &features.MemoryPolicy{Modes: attr.MemoryModes(), Flags: attr.MemoryFlags()},
 		},
@@ -55,18 +55,11 @@ func yes() *bool { return new(true) }
 
 func no() *bool { return new(false) }
 
-// mountOptions are those that are known and not refused: see bundle's list of what is not supported yet.
-func mountOptions() []string {
-	return slices.DeleteFunc(mountopt.Names(), func(name string) bool {
-		return name == "idmap" || name == "ridmap"
-	})
-}
-
 func cgroup() *features.Cgroup {
 	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: yes(), SystemdUser: yes(), Rdma: yes()}
 }
 
-// seccompFeatures leaves the action out that needs a listener, for the same reason.
+// seccompFeatures leaves the action out that needs a listener: see bundle's list of what is not supported yet.
 func seccompFeatures() *features.Seccomp {
 	return &features.Seccomp{
 		Enabled: yes(),

@@ -81,12 +81,22 @@ func (p *initProc) openRoot() (err error) {
 	}
 	p.root, err = rootfs.Open(p.cfg.Spec, rootfs.Options{
 		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, Inherited: !hasMountNS, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
-		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, Sources: p.cfg.Sources, NotifyDir: p.cfg.NotifyDir,
+		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, Source: p.source, NotifyDir: p.cfg.NotifyDir,
 	}, p.proc)
 	if err == nil {
 		p.dir = p.root.Root()
 	}
 	return err
+}
+
+// source receives the mount that the runtime made for mounts[i], if it did.
+func (p *initProc) source(i int) (fd int, ok bool, err error) {
+	if len(p.cfg.Sources) == 0 || p.cfg.Sources[0] != i {
+		return -1, false, nil
+	}
+	p.cfg.Sources = p.cfg.Sources[1:]
+	fd, err = p.link.ReceiveSource()
+	return fd, err == nil, err
 }
 
 func (p *initProc) mount() error       { return p.root.Mount() }

@@ -95,9 +95,6 @@ func (p *initProc) closeOnExec() error {
 	if e := p.cfg.Exec; e != nil {
 		fds = append(fds, e.Target, e.Report, e.Gate, e.Root)
 	}
-	for _, fd := range p.cfg.Sources {
-		fds = append(fds, fd)
-	}
 	for _, fd := range fds {
 		if fd < 0 {
 			continue

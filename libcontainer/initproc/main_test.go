@@ -148,7 +148,6 @@ func TestMain_TellsWhatIsWrong(t *testing.T) {
 		{"garbage", func(l proto.Link) error { return sys.Write(l.FD, []byte(strings.Repeat("\xff", 64))) }, "unexpected message: of "},
 		{"proc is none", config(proto.Config{Proc: 4, Fifo: -1, Console: -1}), "procfs handle: not the root of a procfs"},
 		{"proc is closed", config(proto.Config{Proc: 99, Fifo: -1, Console: -1}), "bad file descriptor"},
-		{"a source is closed", config(proto.Config{Proc: 4, Fifo: -1, Console: -1, Sources: map[int]int{0: 99}}), "bad file descriptor"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,17 +17,30 @@ import (
 
 // idMaps writes the id maps of a new user namespace; user_namespaces(7).
 type idMaps struct {
-	uid, gid []specs.LinuxIDMapping
+	uid, gid       []specs.LinuxIDMapping
+	field, pointer string // of config.json, which has them as uidMappings and gidMappings
 	// helpers says that the caller may map no more than its own ids: newuidmap(1) and newgidmap(1) do the rest.
 	helpers bool
 }
 
 func newIDMaps(l *specs.Linux) *idMaps {
-	m := &idMaps{uid: l.UIDMappings, gid: l.GIDMappings}
-	own, err := sys.Capget()
-	const need = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	m.helpers = (err != nil || own.Effective&need != need)
+	m := &idMaps{field: "linux", pointer: "/linux", helpers: !mayMapIDs()}
+	if l != nil {
+		m.uid, m.gid = l.UIDMappings, l.GIDMappings
+	}
 	return m
+}
+
+// mayMapIDs tells whether the caller may map other ids than its own.
+func mayMapIDs() bool {
+	const need = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	own, err := sys.Capget()
+	return err == nil && own.Effective&need == need
+}
+
+// same tells whether both have the same maps.
+func (m *idMaps) same(other *idMaps) bool {
+	return slices.Equal(m.uid, other.uid) && slices.Equal(m.gid, other.gid)
 }
 
 // setgroupsOff tells whether the kernel wants setgroups(2) denied before it takes the gid map, lest dropping a
@@ -42,16 +56,20 @@ func ownOnly(list []specs.LinuxIDMapping, own int) bool {
 func (m *idMaps) write(pid int) error {
 	if m.setgroupsOff() {
 		if err := writeProc(pid, "setgroups", "deny"); err != nil {
-			return fmt.Errorf("linux.gidMappings (/linux/gidMappings): %w", err)
+			return m.fail("gidMappings", err)
 		}
 	}
 	if err := m.writeOne(pid, "uid_map", "newuidmap", m.uid, os.Geteuid()); err != nil {
-		return fmt.Errorf("linux.uidMappings (/linux/uidMappings): %w", err)
+		return m.fail("uidMappings", err)
 	}
 	if err := m.writeOne(pid, "gid_map", "newgidmap", m.gid, os.Getegid()); err != nil {
-		return fmt.Errorf("linux.gidMappings (/linux/gidMappings): %w", err)
+		return m.fail("gidMappings", err)
 	}
 	return nil
+}
+
+func (m *idMaps) fail(list string, err error) error {
+	return fmt.Errorf("%s.%s (%s/%s): %w", m.field, list, m.pointer, list, err)
 }
 
 func (m *idMaps) writeOne(pid int, file, helper string, list []specs.LinuxIDMapping, own int) error {

@@ -108,7 +108,7 @@ func TestIDMaps_Refused(t *testing.T) {
 		{"user ids overlap", overlap, good, "linux.uidMappings (/linux/uidMappings): "},
 		{"group ids overlap", good, overlap, "linux.gidMappings (/linux/gidMappings): "},
 	} {
-		err := (&idMaps{uid: tt.uid, gid: tt.gid}).write(waiter(t))
+		err := (&idMaps{uid: tt.uid, gid: tt.gid, field: "linux", pointer: "/linux"}).write(waiter(t))
 		if !errors.Is(err, unix.EINVAL) || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want EINVAL of %s", tt.name, err, tt.want)
 		}
@@ -134,7 +134,7 @@ func helper(t *testing.T, script string) (dir string) {
 func TestIDMaps_Helpers(t *testing.T) {
 	m := &idMaps{
 		uid: []specs.LinuxIDMapping{ids(0, 1000, 1), ids(1, 4294967294, 65536)}, gid: []specs.LinuxIDMapping{ids(0, 2, 3)},
-		helpers: true,
+		field: "linux", pointer: "/linux", helpers: true,
 	}
 	t.Run("called", func(t *testing.T) {
 		dir := helper(t, `echo "${0##*/} $*" >>"${0%/*}/log"`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
@@ -22,8 +23,8 @@ const Arg0 = "tare-init"
 // Options say what the init stage is made from.
 type Options struct {
 	Spec *specs.Spec
-	// Config is what the init stage will be told. Start fills in what is its own to know: UserNS,
-	// Sources and the numbers of the descriptors below.
+	// Config is what the init stage will be told. Start fills in what is its own to know: UserNS
+	// and the numbers of the descriptors below; Configure fills in Sources.
 	Config *proto.Config
 
 	Exe     *Exe     // what the init stage executes. Borrowed
@@ -41,8 +42,9 @@ type Init struct {
 	// OwnPidNS tells that the process is the first of a PID namespace: all others in it end with it.
 	OwnPidNS bool
 
-	link proto.Link
-	warn func(string)
+	link    proto.Link
+	warn    func(string)
+	sources []rootfs.Source // until they are handed over
 }
 
 // killTimeout is how long a killed init process may take to end, in milliseconds.
@@ -68,17 +70,22 @@ func Start(o Options) (*Init, error) {
 		New: ns.new &^ ns.late(), Join: ns.join,
 		TimeOffsets: timeOffsets(o.Spec.Linux), Proc: l.proc.File(), Cgroup: o.Cgroup,
 	}
-	sources, err := fill(&o, ns, req, l)
-	defer closeAll(sources)
-	if err == nil {
-		var i *Init
-		if i, err = start(req, l.ours, o.Warn); err == nil {
-			i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
-			return i, nil
-		}
+	fill(&o, ns, req, l)
+	// The init stage dies with the thread that forks it, which therefore must not be the one that inMountNS uses up.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	i, err := start(req, l.ours, o.Warn)
+	if err != nil {
+		unix.Close(l.ours)
+		return nil, err
 	}
-	unix.Close(l.ours)
-	return nil, err
+	i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
+	if i.sources, err = openSources(&o, ns, l.proc, i); err != nil {
+		err = errors.Join(err, i.Kill())
+		i.Close()
+		return nil, err
+	}
+	return i, nil
 }
 
 // line is what the runtime has of a stage before it is forked: the binary, /proc for it, and the two ends of the conversation.
@@ -128,7 +135,7 @@ func hide() error {
 func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBACK=none"} }
 
 // fill completes the config by what only Start knows, and lists the descriptors to inherit.
-func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) (map[int]*os.File, error) {
+func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) {
 	c := o.Config
 	inherit(c, req, l, o.Console)
 	c.Fifo, c.PidsMax = -1, -1
@@ -141,27 +148,9 @@ func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) (map[int]*o
 		req.Inherit = append(req.Inherit, c.PidsMax)
 	}
 	c.UserNS = ns.has(unix.CLONE_NEWUSER)
-	if ns.new&unix.CLONE_NEWUSER == 0 {
-		return nil, nil
+	if ns.new&unix.CLONE_NEWUSER != 0 {
+		req.MapIDs = newIDMaps(o.Spec.Linux).write
 	}
-	maps := newIDMaps(o.Spec.Linux)
-	req.MapIDs = maps.write
-	if maps.helpers || ns.joins(unix.CLONE_NEWNS) {
-		return nil, nil
-	}
-	// Root of the host may look where root of the new namespace may not. What root itself may not take along, or has
-	// no descriptors for, is left to the init stage.
-	sources, err := rootfs.OpenSources(o.Spec, c.Bundle)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMFILE) {
-		closeAll(sources)
-		return nil, nil
-	}
-	c.Sources = make(map[int]int, len(sources))
-	for i, f := range sources {
-		c.Sources[i] = int(f.Fd())
-		req.Inherit = append(req.Inherit, int(f.Fd()))
-	}
-	return sources, err
 }
 
 // inherit lists the descriptors that every stage inherits.
@@ -174,12 +163,6 @@ func inherit(c *proto.Config, req *nsenter.Request, l *line, console *os.File) {
 	}
 	for i := range c.ListenFDs + c.PreserveFDs {
 		req.Inherit = append(req.Inherit, 3+i)
-	}
-}
-
-func closeAll(files map[int]*os.File) {
-	for _, f := range files {
-		f.Close()
 	}
 }
 
@@ -203,7 +186,21 @@ func start(req *nsenter.Request, ours int, warn func(string)) (*Init, error) {
 }
 
 // Configure hands over the config, with which the init stage sets to work.
-func (i *Init) Configure(c *proto.Config) error { return i.peerGone(i.link.SendConfig(c)) }
+func (i *Init) Configure(c *proto.Config) error {
+	c.Sources = nil
+	for _, s := range i.sources {
+		c.Sources = append(c.Sources, s.Mount)
+	}
+	err := i.link.SendConfig(c)
+	for _, s := range i.sources {
+		if err == nil {
+			err = i.link.SendSource(int(s.File.Fd()))
+		}
+		s.File.Close()
+	}
+	i.sources = nil
+	return i.peerGone(err)
+}
 
 // AwaitMounted waits until the namespaces and mounts are there, and the runtime's hooks may run.
 func (i *Init) AwaitMounted() error { return i.await(proto.KindMounted) }
@@ -233,7 +230,13 @@ func (i *Init) Alive() error {
 }
 
 // Close closes the conversation.
-func (i *Init) Close() { unix.Close(i.link.FD) }
+func (i *Init) Close() {
+	for _, s := range i.sources {
+		s.File.Close()
+	}
+	i.sources = nil
+	unix.Close(i.link.FD)
+}
 
 // Kill ends the init stage and waits for it.
 func (i *Init) Kill() error {

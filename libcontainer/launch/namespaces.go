@@ -92,13 +92,16 @@ func (ns *namespaces) has(flag int) bool {
 	return ns.new&uintptr(flag) != 0 || ns.joins(flag)
 }
 
-func (ns *namespaces) joins(flag int) bool {
-	for _, j := range ns.join {
+func (ns *namespaces) joins(flag int) bool { return ns.joined(flag) != nil }
+
+// joined is the namespace of that type that is to be joined, or nil. It stays the list's.
+func (ns *namespaces) joined(flag int) *os.File {
+	for i, j := range ns.join {
 		if j.Type == flag {
-			return true
+			return ns.files[i]
 		}
 	}
-	return false
+	return nil
 }
 
 func cloneFlag(t specs.LinuxNamespaceType) int {

@@ -27,10 +27,10 @@ type Config struct {
 
 	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
 
-	Proc    int         // /proc of the runtime, verified
-	Fifo    int         // O_PATH of exec.fifo, with Start unset
-	Console int         // connected stream socket that gets the terminal's master
-	Sources map[int]int // mount index → detached mount that the runtime opened in the init stage's stead
+	Proc    int   // /proc of the runtime, verified
+	Fifo    int   // O_PATH of exec.fifo, with Start unset
+	Console int   // connected stream socket that gets the terminal's master
+	Sources []int // mounts, ascending, that the runtime made in the init stage's stead: the descriptors follow in that order, one by one
 
 	// PidsMax is the cgroup's pids.max, to which PidsLimit is written when only the execution is missing, if PidsUntil is what
 	// it has then.

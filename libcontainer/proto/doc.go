@@ -1,7 +1,7 @@
 // Package proto is what the runtime and the init stage say to each other, over one stream socket:
 //
 //	runtime                        init stage
-//	   Config ────────────────────▶            what to build
+//	   Config ────────────────────▶            what to build, with the descriptors of Sources behind it
 //	          ◀──────────────────── Mounted    namespaces and mounts are there
 //	   Go ────────────────────────▶            the runtime's hooks have run
 //	          ◀──────────────────── Ready      only the start is missing

@@ -66,6 +66,13 @@ func (l Link) send(k Kind, value []byte) error {
 	return sys.Write(l.FD, append(m, value...))
 }
 
+// SendSource sends the descriptor of the next mount of Config.Sources. It stays in the socket until the init stage comes to it, so that none of
+// the two needs as many descriptors as there are mounts.
+func (l Link) SendSource(fd int) error { return sys.SendFD(l.FD, fd, "s") }
+
+// ReceiveSource receives the descriptor of the next mount of Config.Sources, close-on-exec.
+func (l Link) ReceiveSource() (int, error) { return sys.RecvFD(l.FD) }
+
 // Receive reads the next message. The end of the socket is io.EOF, within a message io.ErrUnexpectedEOF.
 func (l Link) Receive() (Kind, []byte, error) {
 	var head [5]byte

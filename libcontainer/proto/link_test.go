@@ -59,7 +59,7 @@ func config() *Config {
 			Linux:   &specs.Linux{Sysctl: map[string]string{"a": "b", "": ""}, MaskedPaths: []string{}},
 		},
 		Seccomp: &seccomp.Program{}, NoPivot: true, Start: true, UserNS: true, Proc: 3, Fifo: -1,
-		Console: math.MaxInt32, Sources: map[int]int{0: 7, 12: 8}, ListenFDs: 2, PreserveFDs: 1, NotifyDir: "/n",
+		Console: math.MaxInt32, Sources: []int{0, 12}, ListenFDs: 2, PreserveFDs: 1, NotifyDir: "/n",
 	}
 }
 

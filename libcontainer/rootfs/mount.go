@@ -38,8 +38,9 @@ func (r *Rootfs) Mount() error {
 // mount is one entry of the spec's mounts, on its way.
 type mount struct {
 	*specs.Mount
-	index int // in spec.Mounts; -1 for our own
-	opts  mountopt.Options
+	index   int // in spec.Mounts; -1 for our own
+	opts    mountopt.Options
+	foreign bool // made by the runtime, outside of the container's namespaces
 }
 
 // isBind says whether m mounts a part of the file system that exists. The type of such a mount means nothing, but "bind" alone says the same.
@@ -53,8 +54,6 @@ func (r *Rootfs) mount(m *mount) error {
 		return err
 	}
 	switch {
-	case m.opts.Has(mountopt.IDMap|mountopt.RIDMap) || len(m.UIDMappings)+len(m.GIDMappings) > 0:
-		return fmt.Errorf("mount %s on %s: idmapped mounts: %w", m.Source, m.Destination, ErrUnsupported)
 	case m.opts.Has(mountopt.Remount):
 		err = r.remount(m)
 	case isBind(m.Mount, &m.opts):

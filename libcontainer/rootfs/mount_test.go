@@ -3,6 +3,7 @@ package rootfs
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -387,20 +388,27 @@ func TestOpenSources(t *testing.T) {
 		if os.Getenv(sourcesEnv) == "" {
 			ok(t, os.Chmod(b.dir+"/secret", 0))
 			ok(t, unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""))
-			sources, err := OpenSources(spec(b), b.bundle)
+			sources, err := OpenSources(spec(b), SourceOptions{Bundle: b.bundle, Binds: true})
 			ok(t, err)
 			if len(sources) != 2 {
 				t.Fatalf("%d sources", len(sources))
 			}
-			for fd, index := range []int{1, 2} { // to 40, 41, which are inherited
-				ok(t, unix.Dup3(int(sources[index].Fd()), 40+fd, 0))
+			for i, s := range sources { // to 41, 42, which are inherited
+				ok(t, unix.Dup3(int(s.File.Fd()), 40+s.Mount, 0))
+				if s.Mount != i+1 {
+					t.Errorf("source %d is that of mount %d", i, s.Mount)
+				}
 			}
 			t.Setenv(sourcesEnv, "1")
 			ok(t, unix.Setgroups(nil))
 			run(t, b.dir, syscall.CLONE_NEWUSER)
 			return
 		}
-		r := b.open(t, spec(b), Options{UserNS: true, Sources: map[int]int{1: 40, 2: 41}})
+		var taken []int
+		r := b.open(t, spec(b), Options{UserNS: true, Source: func(i int) (int, bool, error) {
+			taken = append(taken, i)
+			return 40 + i, i > 0, nil
+		}})
 		ok(t, r.Mount())
 		for path, want := range map[string]string{"/dir/x": "x", "/file": "file"} {
 			if text, err := os.ReadFile(b.rootfs + path); string(text) != want {
@@ -410,12 +418,12 @@ func TestOpenSources(t *testing.T) {
 		if m := mountAt(t, b.rootfs+"/dir"); !strings.HasPrefix(m.opts, "ro") {
 			t.Errorf("%+v", m)
 		}
-		if len(r.opts.Sources) != 0 {
-			t.Error("sources are left open")
+		if !slices.Equal(taken, []int{0, 1, 2}) {
+			t.Errorf("asked for the sources of %v", taken)
 		}
 	})
 	if os.Getenv(sandboxEnv) == "" {
-		if _, err := OpenSources(with(mnt("tmpfs t /t"), mnt("bind /none/such /x bind")), "/"); err == nil ||
+		if _, err := OpenSources(with(mnt("tmpfs t /t"), mnt("bind /none/such /x bind")), SourceOptions{Bundle: "/", Binds: true}); err == nil ||
 			err.Error() != "mounts[1] (/mounts/1): open bind source /none/such: no such file or directory" {
 			t.Error(err)
 		}
@@ -431,7 +439,8 @@ func TestMount_Errors(t *testing.T) {
 		{"option of a bind", "bind / /x rbind size=1", `mounts[1] (/mounts/1): bind / on /x: option "size=1" (/mounts/1/options) is none of a bind mount: invalid argument`},
 		{"over a file", "tmpfs tmpfs /file", "mounts[1] (/mounts/1): mount tmpfs on /file: not a directory"},
 		{"file over a directory", "bind /etc/passwd /dir bind", "mounts[1] (/mounts/1): bind /etc/passwd on /dir: not a directory: it is a directory in the container, and the source is a file"},
-		{"idmap", "bind / /x rbind idmap", "mounts[1] (/mounts/1): mount / on /x: idmapped mounts: not supported yet"},
+		{"idmap", "bind / /x rbind idmap", "mounts[1] (/mounts/1): an idmapped mount that the runtime has not made"},
+		{"idmap of a new filesystem", "tmpfs tmpfs /x ridmap", "mounts[1] (/mounts/1): mount tmpfs on /x: an idmapped mount that the runtime has not made"},
 		{"root", "tmpfs tmpfs /", "mounts[1] (/mounts/1): mount tmpfs on /: refused: a mount over the root directory"},
 		{"root by a link", "tmpfs tmpfs /self", "mounts[1] (/mounts/1): mount tmpfs on /self: refused: /self is the root directory"},
 		{"root by dots", "tmpfs tmpfs /x/../..", "mounts[1] (/mounts/1): mount tmpfs on /x/../..: refused: a mount over the root directory"},

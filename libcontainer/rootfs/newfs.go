@@ -30,39 +30,62 @@ func (r *Rootfs) mountNew(m *mount) error {
 }
 
 func (r *Rootfs) mountNewOn(m *mount, d *destination, k kind) error {
-	o := m.opts
-	if m.Type == "tmpfs" && !d.made && !hasData(&o, "mode") {
-		// A tmpfs looks like the directory that it covers.
+	o, label, attr, late := r.newOptions(m)
+	// A tmpfs looks like the directory that it covers.
+	mimic := m.Type == "tmpfs" && !d.made && !hasData(&o, "mode")
+	fd, ok, err := r.takeSource(m)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if mimic {
+			// The runtime could not look. Where the mapping leaves root out, this cannot be (EPERM, EOVERFLOW).
+			_ = r.proc.Chmod(fd, d.mode&0o7777)
+		}
+		return r.place(fd, m, d, k, late)
+	}
+	if mimic {
 		mode := strconv.FormatUint(uint64(d.mode&0o7777), 8)
 		o.Data = append(o.Data, mountopt.Datum{Key: "mode", Value: mode, HasValue: true})
-	}
-	label := r.labelOf(m.Type, &o)
-	attr := o.Attrs.Set | o.Recursive.Set // nothing is mounted in it
-	late := attr&unix.MOUNT_ATTR_RDONLY != 0 && readonlyLate(m)
-	if late {
-		attr &^= unix.MOUNT_ATTR_RDONLY
-		o.SuperSet &^= mountopt.SuperReadOnly
 	}
 	for i := range o.Data {
 		if len(o.Data[i].Value) > maxValue {
 			return r.mountLong(m, d, &o, attr, label)
 		}
 	}
-	fd, err := newMount(m.Type, m.Source, label, &o, attr)
-	if err != nil {
+	if fd, err = newMount(m.Type, m.Source, label, &o, attr); err != nil {
 		return err
 	}
 	if err := r.labelQueue(m, fd); err != nil {
 		sys.Close(fd)
 		return err
 	}
-	if o.Has(mountopt.TmpCopyUp) && m.Type == "tmpfs" {
+	return r.place(fd, m, d, k, late)
+}
+
+// newOptions are the options of m's new file system, its label, and the attributes of its mount; late says that the mount becomes
+// read-only at the end, by Readonly.
+func (r *Rootfs) newOptions(m *mount) (o mountopt.Options, label string, attr uint64, late bool) {
+	o = m.opts
+	label = r.labelOf(m.Type, &o)
+	attr = o.Attrs.Set | o.Recursive.Set // nothing is mounted in it
+	late = attr&unix.MOUNT_ATTR_RDONLY != 0 && readonlyLate(m)
+	if late {
+		attr &^= unix.MOUNT_ATTR_RDONLY
+		o.SuperSet &^= mountopt.SuperReadOnly
+	}
+	return o, label, attr, late
+}
+
+// place fills the detached mount fd if it is to be, attaches it, and closes the descriptor or keeps it for later.
+func (r *Rootfs) place(fd int, m *mount, d *destination, k kind, late bool) error {
+	if m.opts.Has(mountopt.TmpCopyUp) && m.Type == "tmpfs" {
 		if err := r.copyUp(d.fd, fd); err != nil {
 			sys.Close(fd)
 			return fmt.Errorf("tmpcopyup: %w", err)
 		}
 	}
-	if err := r.finish(fd, d, k, o.Propagation); err != nil {
+	if err := r.finish(fd, d, k, m.opts.Propagation); err != nil {
 		sys.Close(fd)
 		return err
 	}

@@ -30,8 +30,10 @@ type Options struct {
 	NewCgroupNS bool        // the container has a cgroup namespace of its own, or joined one
 	CgroupPath  string      // host directory of the container's cgroup v2 ("": none), bound where there is no cgroup namespace
 	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
-	Sources     map[int]int // index into spec.Mounts → detached mount from OpenSources; the descriptors become the Rootfs's
-	NotifyDir   string      // host directory to bind at /run/notify ("": none)
+	// Source gives the detached mount that the runtime made for mounts[i], if it made one: see OpenSources. It is asked in the order of
+	// the spec's mounts, each once at most. The descriptor becomes the Rootfs's. nil: there are none.
+	Source    func(i int) (fd int, ok bool, err error)
+	NotifyDir string // host directory to bind at /run/notify ("": none)
 }
 
 // Rootfs is the file system of one container on its way. Its methods belong to one locked thread.
@@ -111,9 +113,8 @@ func (r *Rootfs) isolate(rootDir int) error {
 		r.shared = true
 		return nil
 	}
-	flags := uint32(unix.MS_SLAVE | unix.MS_REC)
-	switch want &^ unix.MS_REC {
-	case unix.MS_SHARED:
+	flags := isolation(want)
+	if want&unix.MS_SHARED != 0 {
 		// "/" stays what it is, or a bind mount could not be shared with the host. Only the mount that the root
 		// file system lies on must not be shared: our mount over it would show, and pivot_root refuses it (EINVAL).
 		r.shared = true
@@ -121,14 +122,33 @@ func (r *Rootfs) isolate(rootDir int) error {
 			return fmt.Errorf("make the mount of root file system %s private: %w", r.opts.Path, err)
 		}
 		return nil
-	case unix.MS_PRIVATE:
-		flags = unix.MS_PRIVATE | unix.MS_REC
 	}
 	// Not mount_setattr: that is Linux 5.12.
 	if err := sys.Mount("", "/", "", uintptr(flags), ""); err != nil {
 		return fmt.Errorf("set propagation of the mount namespace: %w", err)
 	}
 	return nil
+}
+
+// isolation is what cuts a tree of mounts off from the host's.
+func isolation(want uint32) uint32 {
+	if want&unix.MS_PRIVATE != 0 {
+		return unix.MS_PRIVATE | unix.MS_REC
+	}
+	return unix.MS_SLAVE | unix.MS_REC
+}
+
+// isolateTree does what isolate does for a tree that was cloned in the host's mount namespace: its mounts are still peers of the host's,
+// and what the container mounts in them would show there.
+func (r *Rootfs) isolateTree(tree int) error {
+	if r.shared && !r.opts.UserNS { // with a user namespace the kernel had made slaves of all
+		return nil
+	}
+	want, err := r.rootPropagation()
+	if err == nil {
+		err = r.propagate(tree, isolation(want))
+	}
+	return err
 }
 
 // isolateParent makes the mount private that dir lies on. Its root is found by going up: mountinfo can be huge, and can miss
@@ -191,10 +211,7 @@ func (r *Rootfs) Close() {
 	for _, d := range r.deferred {
 		sys.Close(d.mount)
 	}
-	for _, fd := range r.opts.Sources {
-		sys.Close(fd)
-	}
 	r.null.close()
 	r.root.Close()
-	r.deferred, r.opts.Sources = nil, nil
+	r.deferred = nil
 }

@@ -1,0 +1,114 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"tare/internal/sys"
+	"tare/libcontainer/mountopt"
+)
+
+// Source is a detached mount that the runtime made in the init stage's stead.
+type Source struct {
+	Mount int // index into spec.Mounts
+	File  *os.File
+}
+
+// SourceOptions say which sources a container needs, and how they come about.
+type SourceOptions struct {
+	Bundle string // absolute
+	Binds  bool   // all bind sources: the container's user namespace may not reach them
+	// UserNS gives the user namespace whose maps mounts[i] gets. The file stays UserNS's.
+	UserNS func(i int) (*os.File, error)
+}
+
+// wants says whether the runtime makes m.
+func (o *SourceOptions) wants(m *mount) bool {
+	return isIDMapped(m.Mount, &m.opts) || o.Binds && isBind(m.Mount, &m.opts) && !m.opts.Has(mountopt.Remount)
+}
+
+// WantsSources says whether OpenSources has anything to open.
+func WantsSources(spec *specs.Spec, o SourceOptions) bool {
+	for i := range spec.Mounts {
+		m := mount{index: i, Mount: &spec.Mounts[i]}
+		var err error
+		if m.opts, err = mountopt.Parse(m.Options); err != nil || o.wants(&m) {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenSources makes detached mounts of what the init stage could not make itself, in the order of the spec's mounts. The runtime calls it with its
+// own privileges, on a thread in the container's mount namespace: what was copied into that with a user namespace keeps its locks then, and the
+// container cannot clear a flag, or take a mount off another, that the host had put there. Files returned belong to the caller,
+// also beside an error; the init stage gets them through Options.Source.
+func OpenSources(spec *specs.Spec, o SourceOptions) ([]Source, error) {
+	var sources []Source
+	for i := range spec.Mounts {
+		m := mount{index: i, Mount: &spec.Mounts[i]}
+		var err error
+		if m.opts, err = mountopt.Parse(m.Options); err == nil && o.wants(&m) {
+			fd := -1
+			if isIDMapped(m.Mount, &m.opts) {
+				fd, err = openIDMapped(spec, &m, &o)
+			} else if fd, err = cloneSource(m.Mount, &m.opts, o.Bundle); errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMFILE) {
+				continue // what root itself may not take along, or has no descriptors for, is left to the init stage
+			}
+			if err == nil {
+				sources = append(sources, Source{i, os.NewFile(uintptr(fd), "mounts/"+strconv.Itoa(i))})
+			}
+		}
+		if err != nil {
+			return sources, fmt.Errorf("mounts[%d] (/mounts/%d): %w", i, i, err)
+		}
+	}
+	return sources, nil
+}
+
+// takeSource returns the detached mount that the runtime made for m, if it did. It belongs to the caller from here on.
+func (r *Rootfs) takeSource(m *mount) (fd int, ok bool, err error) {
+	fd = -1
+	if r.opts.Source != nil {
+		fd, ok, err = r.opts.Source(m.index)
+	}
+	if m.foreign = ok; err == nil && !ok && isIDMapped(m.Mount, &m.opts) {
+		err = errors.New("an idmapped mount that the runtime has not made") // rather than one that is not idmapped
+	}
+	return fd, ok, err
+}
+
+// openSource returns the detached copy of what m binds: the one that the runtime made, or one made here.
+func (r *Rootfs) openSource(m *mount) (int, error) {
+	if fd, ok, err := r.takeSource(m); ok || err != nil {
+		return fd, err
+	}
+	return cloneSource(m.Mount, &m.opts, r.opts.Bundle)
+}
+
+func cloneSource(m *specs.Mount, o *mountopt.Options, bundle string) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE)
+	if o.Has(mountopt.Recursive) {
+		flags |= unix.AT_RECURSIVE
+	}
+	if o.Has(mountopt.CopySymlink) {
+		flags |= unix.AT_SYMLINK_NOFOLLOW
+	}
+	path := sourcePath(m, bundle)
+	fd, err := sys.OpenTree(unix.AT_FDCWD, path, flags)
+	pe := (*os.PathError)(nil)
+	if !errors.As(err, &pe) {
+		return fd, err
+	}
+	err = &os.PathError{Op: "open bind source", Path: path, Err: pe.Err}
+	if errors.Is(err, unix.EINVAL) && !o.Has(mountopt.Recursive) {
+		// has_locked_children in fs/namespace.c
+		err = fmt.Errorf("%w: with a user namespace a bind must take along what is mounted below its source: use rbind", err)
+	}
+	return -1, err
+}
