@@ -26,15 +26,26 @@ func openSources(o *Options, ns *namespaces, proc *procfs.Handle, i *Init) (sour
 		// Root of the host may look where root of the user namespace may not.
 		Binds: ns.has(unix.CLONE_NEWUSER) && mayMapIDs(),
 	}
-	if !rootfs.WantsSources(o.Spec, options) {
+	binds, idmapped := rootfs.WantsSources(o.Spec, options)
+	if !binds && !idmapped {
 		return nil, nil
 	}
-	err = inMountNS(i, proc, func() (err error) {
+	open := func() (err error) {
 		sources, err = rootfs.OpenSources(o.Spec, options)
 		return err
-	})
+	}
+	if !mayMapIDs() {
+		return sources, open() // says of which mount it is that this user cannot have it
+	}
+	err = inMountNS(i, proc, open)
+	if errors.Is(err, errNoEntry) && !idmapped {
+		return nil, nil // the init stage may do without
+	}
 	return sources, err
 }
+
+// errNoEntry says that the caller's privileges are not enough for the init stage's mount namespace.
+var errNoEntry = errors.New("enter the mount namespace of the init stage")
 
 // inMountNS runs f on a thread of its own in the mount namespace of the init stage, with the same root directory.
 func inMountNS(i *Init, proc *procfs.Handle, f func() error) error {
@@ -44,7 +55,7 @@ func inMountNS(i *Init, proc *procfs.Handle, f func() error) error {
 		runtime.LockOSThread()
 		err := enterMountNS(i, proc)
 		if err != nil {
-			err = fmt.Errorf("enter the mount namespace of the init stage: %w", err)
+			err = fmt.Errorf("%w: %w", errNoEntry, err)
 		} else {
 			err = f()
 		}
@@ -87,6 +98,9 @@ type mountMap struct {
 // userNS is that of mounts[i]: of the mount's own mappings or, without, of the container's. A new one of the container's own is
 // made only with its init stage, so another one with the same maps stands in for it.
 func (m *mountMaps) userNS(i int) (*os.File, error) {
+	if !mayMapIDs() {
+		return nil, fmt.Errorf("idmapped mounts: %w: an ordinary user has no privileges over the file systems of the host", unix.EPERM)
+	}
 	mnt := &m.spec.Mounts[i]
 	maps := &idMaps{
 		uid: mnt.UIDMappings, gid: mnt.GIDMappings,
@@ -100,9 +114,6 @@ func (m *mountMaps) userNS(i int) (*os.File, error) {
 	}
 	if len(maps.uid) == 0 {
 		return nil, errors.New("idmap without uidMappings and gidMappings needs a user namespace of the container's, other than the caller's")
-	}
-	if !mayMapIDs() {
-		return nil, fmt.Errorf("idmapped mounts: %w: an ordinary user has no privileges over file systems of the host", unix.EPERM)
 	}
 	for _, has := range m.made {
 		if has.maps.same(maps) {

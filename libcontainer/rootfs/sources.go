@@ -32,16 +32,21 @@ func (o *SourceOptions) wants(m *mount) bool {
 	return isIDMapped(m.Mount, &m.opts) || o.Binds && isBind(m.Mount, &m.opts) && !m.opts.Has(mountopt.Remount)
 }
 
-// WantsSources says whether OpenSources has anything to open.
-func WantsSources(spec *specs.Spec, o SourceOptions) bool {
+// WantsSources says whether OpenSources has binds, or idmapped mounts, to open.
+func WantsSources(spec *specs.Spec, o SourceOptions) (binds, idmapped bool) {
 	for i := range spec.Mounts {
 		m := mount{index: i, Mount: &spec.Mounts[i]}
 		var err error
-		if m.opts, err = mountopt.Parse(m.Options); err != nil || o.wants(&m) {
-			return true
+		if m.opts, err = mountopt.Parse(m.Options); err != nil || !o.wants(&m) {
+			continue // its error is the init stage's to tell
+		}
+		if isIDMapped(m.Mount, &m.opts) {
+			idmapped = true
+		} else {
+			binds = true
 		}
 	}
-	return false
+	return binds, idmapped
 }
 
 // OpenSources makes detached mounts of what the init stage could not make itself, in the order of the spec's mounts. The runtime calls it with its
