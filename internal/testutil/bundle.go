@@ -43,7 +43,13 @@ func NewBundle(t testing.TB, edits ...Edit) *Bundle {
 // Dir makes a directory that everybody may enter and that goes away with the test.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(suite.dir, "t-")
+	return DirIn(t, suite.dir)
+}
+
+// DirIn makes such a directory in parent.
+func DirIn(t testing.TB, parent string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "t-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,8 +40,8 @@ func userNS(t *testing.T, first int) *os.File {
 	return f
 }
 
-// idmapOnto attaches an idmapped mount of dir on target for the time of the test. It skips the test where the file system cannot.
-func idmapOnto(t *testing.T, dir, target string, ns *os.File) {
+// idmapOnto attaches an idmapped mount of dir on target for the time of the test, if the file system can.
+func idmapOnto(t *testing.T, dir, target string, ns *os.File) error {
 	t.Helper()
 	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.O_CLOEXEC)
 	if err != nil {
@@ -49,23 +50,31 @@ func idmapOnto(t *testing.T, dir, target string, ns *os.File) {
 	defer unix.Close(fd)
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns.Fd())}
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		t.Skipf("the file system of %s cannot be idmapped by this kernel: %v", dir, err)
+		return err
 	}
 	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
+	return nil
 }
 
-// needIDMap skips the test where the file system of the tests' directories cannot be idmapped, or the runtime does not.
-func needIDMap(t *testing.T) {
+// idmapDir makes a directory on a file system that can be idmapped. It skips the test where there is none.
+func idmapDir(t *testing.T) string {
 	t.Helper()
 	NeedRoot(t)
 	if !IsTare() {
-		t.Skip("idmapped mounts are younger than these releases, or were not done by them as the specification says")
+		t.Skip("idmapped mounts are younger than these releases")
 	}
-	dir := Dir(t)
-	idmapOnto(t, dir, dir, userNS(t, 100000))
+	ns := userNS(t, 100000)
+	for _, parent := range []string{filepath.Dir(Dir(t)), "/var/tmp"} { // a tmpfs can only since Linux 6.3
+		dir := DirIn(t, parent)
+		if idmapOnto(t, dir, dir, ns) == nil {
+			return DirIn(t, parent)
+		}
+	}
+	t.Skip("this kernel can idmap neither the file system of the temporary directory nor that of /var/tmp")
+	return ""
 }
 
 // mountFor mounts for the time of the test.
@@ -83,7 +92,7 @@ func mountFor(t *testing.T, source, target, fstype string, flags uintptr) {
 // newVolume makes a directory with files of several owners, named after them, and one below that root of a user namespace cannot enter.
 func newVolume(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(Dir(t), "closed", "volume")
+	dir := filepath.Join(idmapDir(t), "closed", "volume")
 	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +146,7 @@ func onDisk(t *testing.T, path string) string {
 // Each row mounts a volume with files of 0, 1000, 100000 and 200000, and says whose they are inside.
 func TestIDMappedBinds(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
+	idmapDir(t)
 	const nobody = "65534:65534"
 	shifted := func(m *specs.Mount) { m.UIDMappings, m.GIDMappings = idMaps(0, 100500, 2000), idMaps(0, 100500, 2000) }
 	none := func(*specs.Mount) {}
@@ -193,7 +202,7 @@ func apart(s *specs.Spec) {
 // A user namespace that is joined by path gives its maps, and reaches its sources, as a new one does.
 func TestIDMappedJoinedUserNamespace(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
+	idmapDir(t)
 	owner, pid := running(t, WithUserNamespace(100000, 65536))
 	defer owner.Tare("kill", owner.ID, "KILL")
 	volume := newVolume(t)
@@ -209,7 +218,7 @@ func TestIDMappedJoinedUserNamespace(t *testing.T) {
 // ridmap maps what is mounted below, too; idmap does not.
 func TestIDMappedTree(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
+	idmapDir(t)
 	for options, want := range map[string]string{"rbind,ridmap": "1000:1000", "rbind,idmap": "65534:65534", "bind,ridmap": "ENOENT"} {
 		t.Run(options, func(t *testing.T) {
 			t.Parallel()
@@ -232,13 +241,18 @@ func TestIDMappedTree(t *testing.T) {
 // A tmpfs of the container's own, with maps.
 func TestIDMappedTmpfs(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
+	NeedRoot(t)
+	if !IsTare() {
+		t.Skip("idmapped mounts are younger than these releases")
+	}
 	dir := Dir(t)
 	mountFor(t, "tmpfs", filepath.Join(dir, "a"), "tmpfs", 0)
 	if err := os.Mkdir(filepath.Join(dir, "b"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	idmapOnto(t, filepath.Join(dir, "a"), filepath.Join(dir, "b"), userNS(t, 100000)) // Linux 6.3, or skipped
+	if err := idmapOnto(t, filepath.Join(dir, "a"), filepath.Join(dir, "b"), userNS(t, 100000)); err != nil {
+		t.Skipf("a tmpfs can be idmapped since Linux 6.3: %v", err)
+	}
 	c := NewContainer(t, WithUserNamespace(100000, 65536), WithMount(specs.Mount{
 		Destination: "/tmp", Source: "tmpfs", Type: "tmpfs", Options: []string{"idmap", "nodev", "tmpcopyup", "ro"},
 	}))
@@ -266,15 +280,13 @@ func TestIDMappedTmpfs(t *testing.T) {
 // the first process or another that joins, is on disk as if there was no user namespace.
 func TestIDMappedContainer(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
 	volume := newVolume(t)
 	c := NewContainer(t, Args("sleep"), WithUserNamespace(100000, 65536), WritableRoot, BindMount(volume, "/data", "rbind", "ridmap"),
 		BindMount(filepath.Join(volume, "1000"), "/file", "bind", "idmap"))
-	root := filepath.Join(c.Dir, "idmapped")
-	if err := os.Mkdir(root, 0o755); err != nil {
+	disk, root := idmapDir(t), filepath.Join(c.Dir, "idmapped")
+	if err := errors.Join(os.CopyFS(disk, os.DirFS(c.RootFS)), os.Mkdir(root, 0o755), idmapOnto(t, disk, root, userNS(t, 100000))); err != nil {
 		t.Fatal(err)
 	}
-	idmapOnto(t, c.RootFS, root, userNS(t, 100000))
 	c.Spec.Root.Path = root
 	c.WriteSpec(t)
 	pid := c.Create()
@@ -299,7 +311,7 @@ func TestIDMappedContainer(t *testing.T) {
 	inside(c, nil, "write", "/data/0", "x").OK(t)
 	inside(c, []string{"--user", "1000:1000"}, "write", "/data/1000", "y").OK(t)
 	inside(c, []string{"--user", "1000:1000"}, "write", "/data/0", "y").Exit(t, 1)
-	for _, path := range []string{filepath.Join(c.RootFS, "made"), filepath.Join(c.RootFS, "data"), filepath.Join(c.RootFS, "file"), filepath.Join(volume, "made")} {
+	for _, path := range []string{filepath.Join(disk, "made"), filepath.Join(disk, "data"), filepath.Join(disk, "file"), filepath.Join(volume, "made")} {
 		if got := onDisk(t, path); got != "0:0" {
 			t.Errorf("%s is of %s on disk, want 0:0", path, got)
 		}
@@ -312,7 +324,6 @@ func TestIDMappedContainer(t *testing.T) {
 // What cannot be idmapped is named, and nothing is left.
 func TestIDMapErrors(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
 	volume, tree := newVolume(t), newVolume(t)
 	mountFor(t, "ramfs", filepath.Join(tree, "sub"), "ramfs", 0)
 	user := WithUserNamespace(100000, 65536)
@@ -343,8 +354,10 @@ func TestIDMapErrors(t *testing.T) {
 		},
 		"twice": {
 			mount(specs.Mount{Destination: "/x", Source: func() string {
-				dir := Dir(t)
-				idmapOnto(t, dir, dir, userNS(t, 7))
+				dir := idmapDir(t)
+				if err := idmapOnto(t, dir, dir, userNS(t, 7)); err != nil {
+					t.Fatal(err)
+				}
 				return dir
 			}(), Options: []string{"bind", "idmap"}}),
 			[]string{"operation not permitted", "idmapped already"},
@@ -367,7 +380,6 @@ func TestIDMapErrors(t *testing.T) {
 // Many idmapped mounts take a user namespace for each list of maps, not for each mount, and few descriptors.
 func TestIDMapMany(t *testing.T) {
 	t.Parallel()
-	needIDMap(t)
 	volume := newVolume(t)
 	edits := []Edit{WithUserNamespace(100000, 65536)}
 	var dirs, paths []string
