@@ -34,7 +34,8 @@ func NewUserNamespace(mapIDs func(pid int) error) (*os.File, error) {
 	if err == nil {
 		f, err = openUserNamespace(pid)
 	}
-	unix.Close(p[1]) // which ends the child
+	unix.Close(p[1])
+	_ = unix.Kill(pid, unix.SIGKILL) // another one that was forked meanwhile may have the other end, too
 	_, _ = wait(pid)
 	return f, err
 }

@@ -54,6 +54,8 @@ func attacker(role string) {
 		mountStorm(os.Args[1])
 	case "inject":
 		inject()
+	case "unlock":
+		unlock()
 	case "rewrite":
 		rewriteExe()
 	case "thief":

@@ -14,7 +14,6 @@ import (
 
 	. "tare/internal/testutil"
 	"tare/internal/testutil/view"
-	"tare/nsenter"
 )
 
 // idMaps is one range for both kinds of ids.
@@ -22,34 +21,11 @@ func idMaps(container, host, size uint32) []specs.LinuxIDMapping {
 	return []specs.LinuxIDMapping{{ContainerID: container, HostID: host, Size: size}}
 }
 
-// userNS opens a new user namespace in which 0 to 65535 are the host's from first on.
-func userNS(t *testing.T, first int) *os.File {
-	t.Helper()
-	f, err := nsenter.NewUserNamespace(func(pid int) error {
-		for _, file := range []string{"uid_map", "gid_map"} {
-			if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), fmt.Appendf(nil, "0 %d 65536", first), 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
 // idmapOnto attaches an idmapped mount of dir on target for the time of the test, if the file system can.
 func idmapOnto(t *testing.T, dir, target string, ns *os.File) error {
 	t.Helper()
-	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.O_CLOEXEC)
+	fd, err := IDMap(t, dir, ns)
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns.Fd())}
-	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
 		return err
 	}
 	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
@@ -66,7 +42,7 @@ func idmapDir(t *testing.T) string {
 	if !IsTare() {
 		t.Skip("idmapped mounts are younger than these releases")
 	}
-	ns := userNS(t, 100000)
+	ns := UserNS(t, 100000)
 	for _, parent := range []string{filepath.Dir(Dir(t)), "/var/tmp"} { // a tmpfs can only since Linux 6.3
 		dir := DirIn(t, parent)
 		if idmapOnto(t, dir, dir, ns) == nil {
@@ -250,7 +226,7 @@ func TestIDMappedTmpfs(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "b"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := idmapOnto(t, filepath.Join(dir, "a"), filepath.Join(dir, "b"), userNS(t, 100000)); err != nil {
+	if err := idmapOnto(t, filepath.Join(dir, "a"), filepath.Join(dir, "b"), UserNS(t, 100000)); err != nil {
 		t.Skipf("a tmpfs can be idmapped since Linux 6.3: %v", err)
 	}
 	c := NewContainer(t, WithUserNamespace(100000, 65536), WithMount(specs.Mount{
@@ -284,7 +260,7 @@ func TestIDMappedContainer(t *testing.T) {
 	c := NewContainer(t, Args("sleep"), WithUserNamespace(100000, 65536), WritableRoot, BindMount(volume, "/data", "rbind", "ridmap"),
 		BindMount(filepath.Join(volume, "1000"), "/file", "bind", "idmap"))
 	disk, root := idmapDir(t), filepath.Join(c.Dir, "idmapped")
-	if err := errors.Join(os.CopyFS(disk, os.DirFS(c.RootFS)), os.Mkdir(root, 0o755), idmapOnto(t, disk, root, userNS(t, 100000))); err != nil {
+	if err := errors.Join(os.CopyFS(disk, os.DirFS(c.RootFS)), os.Mkdir(root, 0o755), idmapOnto(t, disk, root, UserNS(t, 100000))); err != nil {
 		t.Fatal(err)
 	}
 	c.Spec.Root.Path = root
@@ -355,7 +331,7 @@ func TestIDMapErrors(t *testing.T) {
 		"twice": {
 			mount(specs.Mount{Destination: "/x", Source: func() string {
 				dir := idmapDir(t)
-				if err := idmapOnto(t, dir, dir, userNS(t, 7)); err != nil {
+				if err := idmapOnto(t, dir, dir, UserNS(t, 7)); err != nil {
 					t.Fatal(err)
 				}
 				return dir
