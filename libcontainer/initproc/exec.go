@@ -22,6 +22,7 @@ var execSteps = []step.Step[*initProc]{
 	{Name: "keyring", Run: (*initProc).joinKeyring},
 	{Name: "root", Run: (*initProc).enterRoot},
 	{Name: "terminal", Run: (*initProc).takeTerminal},
+	{Name: "standard streams", Run: (*initProc).ownStreams},
 	{Name: "personality", Run: (*initProc).setPersonality},
 	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
 	{Name: "labels", Run: (*initProc).setLabels},

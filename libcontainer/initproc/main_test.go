@@ -53,6 +53,7 @@ func TestCreateSteps_Order(t *testing.T) {
 		"masked paths",
 		"propagation",
 		"ready",
+		"standard streams",
 		"personality",
 		"memory policy",
 		"labels",

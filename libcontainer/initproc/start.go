@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"tare/internal/sys"
+	"tare/libcontainer/console"
 	"tare/libcontainer/creds"
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/proto"
@@ -38,6 +39,15 @@ type program struct {
 }
 
 func (p *initProc) process() *specs.Process { return p.cfg.Spec.Process }
+
+// ownStreams gives the standard streams to the workload's user. Those that are not the container's to give, the runtime has given.
+func (p *initProc) ownStreams() error {
+	process := p.process()
+	if process == nil || process.Terminal {
+		return nil
+	}
+	return console.OwnStreams(int(process.User.UID))
+}
 
 func (p *initProc) noNewPrivs() error {
 	if p.process() == nil || !p.process().NoNewPrivileges {

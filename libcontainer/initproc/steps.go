@@ -35,6 +35,7 @@ var createSteps = []step.Step[*initProc]{
 
 	// The runtime writes down that the container exists. From here on it lives without the runtime.
 	{Name: "ready", Run: (*initProc).ready},
+	{Name: "standard streams", Run: (*initProc).ownStreams},
 	{Name: "personality", Run: (*initProc).setPersonality},
 	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
 	// Before no new privileges: AppArmor lets a process that has them only into a profile that allows less.

@@ -54,6 +54,11 @@ func Enter(o EnterOptions) (*Entrant, error) {
 		defer closePipes()
 		e.stage, err = start(req, l.ours, o.Warn)
 	}
+	if err == nil && o.Residence.flags&unix.CLONE_NEWUSER != 0 {
+		if err = ownStreams(l.proc, e.stage.Pid, o.Config.Spec.Process); err != nil {
+			return nil, errors.Join(err, e.Kill())
+		}
+	}
 	if err != nil {
 		unix.Close(l.ours)
 		e.closePipes()

@@ -80,7 +80,13 @@ func Start(o Options) (*Init, error) {
 		return nil, err
 	}
 	i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
-	if i.sources, err = openSources(&o, ns, l.proc, i); err != nil {
+	if o.Config.UserNS {
+		err = ownStreams(l.proc, i.Pid, o.Spec.Process)
+	}
+	if err == nil {
+		i.sources, err = openSources(&o, ns, l.proc, i)
+	}
+	if err != nil {
 		err = errors.Join(err, i.Kill())
 		i.Close()
 		return nil, err

@@ -1,0 +1,21 @@
+package launch
+
+import (
+	"tare/internal/procfs"
+	"tare/libcontainer/console"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// ownStreams gives the standard streams to the process's user where the stage pid itself may not: in a user namespace that does not have the
+// ids of the pipes.
+func ownStreams(proc *procfs.Handle, pid int, process *specs.Process) error {
+	if process == nil || process.Terminal || !mayMapIDs() {
+		return nil
+	}
+	uid, ok, err := proc.OuterUID(pid, process.User.UID)
+	if err != nil || !ok {
+		return err
+	}
+	return console.OwnStreams(int(uid))
+}
