@@ -1,44 +1,79 @@
 package procfs
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// OuterUID is the uid, in the caller's user namespace, of the uid of that of the process pid; ok is false for one that is not mapped.
-// user_namespaces(7).
-func (h *Handle) OuterUID(pid int, uid uint32) (outer uint32, ok bool, err error) {
-	f, err := h.Open(strconv.Itoa(pid)+"/uid_map", unix.O_RDONLY)
+// IDRange maps ids of a user namespace to ids outside of it, as one line of an id map does; user_namespaces(7).
+type IDRange struct{ Inside, Outside, Size uint32 }
+
+// IDMap is that of a user namespace, in the terms of the caller's.
+type IDMap []IDRange
+
+// UIDMap is the map of user ids of the process pid.
+func (h *Handle) UIDMap(pid int) (IDMap, error) { return h.idMap(pid, "uid_map") }
+
+// GIDMap is the map of group ids of the process pid.
+func (h *Handle) GIDMap(pid int) (IDMap, error) { return h.idMap(pid, "gid_map") }
+
+func (h *Handle) idMap(pid int, file string) (IDMap, error) {
+	f, err := h.Open(strconv.Itoa(pid)+"/"+file, unix.O_RDONLY)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(f)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
-	return outerID(string(text), uid)
+	return parseIDMap(string(text))
 }
 
-func outerID(idMap string, id uint32) (outer uint32, ok bool, err error) {
-	for line := range strings.Lines(idMap) {
-		var n [3]uint64 // the first id inside, the first outside, how many
+func parseIDMap(text string) (m IDMap, err error) {
+	for line := range strings.Lines(text) {
+		var n [3]uint64
 		fields := strings.Fields(line)
 		if len(fields) != len(n) {
-			return 0, false, fmt.Errorf("id map: malformed line %q", line)
+			return nil, fmt.Errorf("id map: malformed line %q", line)
 		}
 		for i := range n {
 			if n[i], err = strconv.ParseUint(fields[i], 10, 32); err != nil {
-				return 0, false, fmt.Errorf("id map: %w", err)
+				return nil, fmt.Errorf("id map: %w", err)
 			}
 		}
-		if at := uint64(id); at >= n[0] && at-n[0] < n[2] {
-			return uint32(n[1] + at - n[0]), true, nil
+		m = append(m, IDRange{uint32(n[0]), uint32(n[1]), uint32(n[2])})
+	}
+	return m, nil
+}
+
+// Outside is what the id is outside of the user namespace; ok is false for one that is not mapped.
+func (m IDMap) Outside(id uint32) (outside uint32, ok bool) {
+	for _, r := range m {
+		if id >= r.Inside && id-r.Inside < r.Size {
+			return r.Outside + (id - r.Inside), true
 		}
 	}
-	return 0, false, nil
+	return 0, false
+}
+
+// Same tells whether both map the same ids to the same, however they are divided into ranges.
+func (m IDMap) Same(other IDMap) bool { return slices.Equal(m.joined(), other.joined()) }
+
+// joined is the map in order, with neighbours made one.
+func (m IDMap) joined() (all IDMap) {
+	for _, r := range slices.SortedFunc(slices.Values(m), func(a, b IDRange) int { return cmp.Compare(a.Inside, b.Inside) }) {
+		if last := len(all) - 1; last >= 0 && all[last].Inside+all[last].Size == r.Inside && all[last].Outside+all[last].Size == r.Outside {
+			all[last].Size += r.Size
+			continue
+		}
+		all = append(all, r)
+	}
+	return all
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tare/internal/procfs"
 	"tare/internal/sys"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -36,6 +37,31 @@ func mayMapIDs() bool {
 	const need = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
 	own, err := sys.Capget()
 	return err == nil && own.Effective&need == need
+}
+
+// agree checks that mappings in the config are those of the user namespace that the process pid has joined.
+func (m *idMaps) agree(proc *procfs.Handle, pid int) error {
+	for _, kind := range [...]struct {
+		name   string
+		list   []specs.LinuxIDMapping
+		actual func(int) (procfs.IDMap, error)
+	}{{"uidMappings", m.uid, proc.UIDMap}, {"gidMappings", m.gid, proc.GIDMap}} {
+		if len(kind.list) == 0 {
+			continue
+		}
+		actual, err := kind.actual(pid)
+		if err != nil {
+			return m.fail(kind.name, err)
+		}
+		var want procfs.IDMap
+		for _, e := range kind.list {
+			want = append(want, procfs.IDRange{Inside: e.ContainerID, Outside: e.HostID, Size: e.Size})
+		}
+		if !want.Same(actual) {
+			return m.fail(kind.name, fmt.Errorf("the user namespace that is joined has other ones: %v", actual))
+		}
+	}
+	return nil
 }
 
 // same tells whether both have the same maps.
@@ -80,7 +106,11 @@ func (m *idMaps) writeOne(pid int, file, helper string, list []specs.LinuxIDMapp
 	for _, e := range list {
 		fmt.Fprintf(&text, "%d %d %d\n", e.ContainerID, e.HostID, e.Size)
 	}
-	return writeProc(pid, file, text.String())
+	err := writeProc(pid, file, text.String())
+	if size := os.Getpagesize(); errors.Is(err, unix.EINVAL) && text.Len() >= size {
+		err = fmt.Errorf("%w: the kernel takes less than a page (%d bytes) of them, and this is %d", err, size, text.Len())
+	}
+	return err
 }
 
 // writeProc writes a file of a process in one write, as the map files want it.

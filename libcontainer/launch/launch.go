@@ -80,7 +80,10 @@ func Start(o Options) (*Init, error) {
 		return nil, err
 	}
 	i.OwnPidNS = ns.new&unix.CLONE_NEWPID != 0
-	if o.Config.UserNS {
+	if ns.joins(unix.CLONE_NEWUSER) {
+		err = newIDMaps(o.Spec.Linux).agree(l.proc, i.Pid)
+	}
+	if err == nil && o.Config.UserNS {
 		err = ownStreams(l.proc, i.Pid, o.Spec.Process)
 	}
 	if err == nil {

@@ -13,9 +13,12 @@ func ownStreams(proc *procfs.Handle, pid int, process *specs.Process) error {
 	if process == nil || process.Terminal || !mayMapIDs() {
 		return nil
 	}
-	uid, ok, err := proc.OuterUID(pid, process.User.UID)
-	if err != nil || !ok {
+	maps, err := proc.UIDMap(pid)
+	if err != nil {
 		return err
 	}
-	return console.OwnStreams(int(uid))
+	if uid, ok := maps.Outside(process.User.UID); ok {
+		return console.OwnStreams(int(uid))
+	}
+	return nil
 }
