@@ -1,9 +1,11 @@
 package rootfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -53,27 +55,55 @@ func WantsSources(spec *specs.Spec, o SourceOptions) (binds, idmapped bool) {
 // own privileges, on a thread in the container's mount namespace: what was copied into that with a user namespace keeps its locks then, and the
 // container cannot clear a flag, or take a mount off another, that the host had put there. Files returned belong to the caller,
 // also beside an error; the init stage gets them through Options.Source.
-func OpenSources(spec *specs.Spec, o SourceOptions) ([]Source, error) {
-	var sources []Source
-	for i := range spec.Mounts {
-		m := mount{index: i, Mount: &spec.Mounts[i]}
-		var err error
-		if m.opts, err = mountopt.Parse(m.Options); err == nil && o.wants(&m) {
+func OpenSources(spec *specs.Spec, o SourceOptions) (sources []Source, err error) {
+	// Idmapped ones first: of these none can be left out.
+	needed := 0
+	for _, idmapped := range [...]bool{true, false} {
+		for i := range spec.Mounts {
+			m := mount{index: i, Mount: &spec.Mounts[i]}
 			fd := -1
-			if isIDMapped(m.Mount, &m.opts) {
+			if m.opts, err = mountopt.Parse(m.Options); err != nil {
+				return sources, fieldError(i, err)
+			}
+			switch {
+			case !o.wants(&m) || isIDMapped(m.Mount, &m.opts) != idmapped:
+				continue
+			case idmapped:
 				fd, err = openIDMapped(spec, &m, &o)
-			} else if fd, err = cloneSource(m.Mount, &m.opts, o.Bundle); errors.Is(err, unix.EPERM) || errors.Is(err, unix.EMFILE) {
-				continue // what root itself may not take along, or has no descriptors for, is left to the init stage
+			default:
+				fd, err = cloneSource(m.Mount, &m.opts, o.Bundle)
 			}
-			if err == nil {
+			switch {
+			case err == nil:
 				sources = append(sources, Source{i, os.NewFile(uintptr(fd), "mounts/"+strconv.Itoa(i))})
+				if idmapped {
+					needed++
+				}
+			case !idmapped && errors.Is(err, unix.EPERM): // what root itself may not take along is left to the init stage
+			case !idmapped && errors.Is(err, unix.EMFILE):
+				return inOrder(forgo(sources, needed)), nil
+			default:
+				return sources, fieldError(i, err)
 			}
-		}
-		if err != nil {
-			return sources, fmt.Errorf("mounts[%d] (/mounts/%d): %w", i, i, err)
 		}
 	}
-	return sources, nil
+	return inOrder(sources), nil
+}
+
+func fieldError(i int, err error) error { return fmt.Errorf("mounts[%d] (/mounts/%d): %w", i, i, err) }
+
+// forgo leaves some more mounts, the last ones but none of the first needed, to the init stage: the runtime has other uses for descriptors.
+func forgo(sources []Source, needed int) []Source {
+	keep := max(needed, len(sources)-16)
+	for _, s := range sources[keep:] {
+		s.File.Close()
+	}
+	return sources[:keep]
+}
+
+func inOrder(sources []Source) []Source {
+	slices.SortFunc(sources, func(a, b Source) int { return cmp.Compare(a.Mount, b.Mount) })
+	return sources
 }
 
 // takeSource returns the detached mount that the runtime made for m, if it did. It belongs to the caller from here on.

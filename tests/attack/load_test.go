@@ -68,11 +68,16 @@ func TestFewDescriptors(t *testing.T) {
 		edit  Edit
 	}{
 		"plain": {64, func(*specs.Spec) {}},
-		// The sources of bind mounts are opened by the host's root in the stead of the container's: one descriptor each.
-		"user namespace": {160, WithUserNamespace(100000, 65536)},
+		// The sources of bind mounts are opened by the host's root in the stead of the container's: one descriptor each, as far as they go.
+		"user namespace":   {64, WithUserNamespace(100000, 65536)},
+		"many descriptors": {160, WithUserNamespace(100000, 65536)},
+		"idmapped mounts":  {64, idmapped(source, 30)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if _, err := IDMap(t, source, UserNS(t, 100000)); err != nil && name == "idmapped mounts" {
+				t.Skipf("the file system of %s cannot be idmapped: %v", source, err)
+			}
 			// Nodes cannot be made in a user namespace: there they would be those of the host's /dev.
 			c := NewContainer(t, many, tt.edit, func(s *specs.Spec) {
 				if len(s.Linux.UIDMappings) > 0 {
@@ -97,6 +102,16 @@ func TestFewDescriptors(t *testing.T) {
 				t.Errorf("%d bind mounts, want 100", binds)
 			}
 		})
+	}
+}
+
+// idmapped has n idmapped mounts, of which no descriptor can be spared.
+func idmapped(source string, n int) Edit {
+	return func(s *specs.Spec) {
+		WithUserNamespace(100000, 65536)(s)
+		for i := range n {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: fmt.Sprintf("/tmp/id%d", i), Source: source, Options: []string{"bind", "idmap"}})
+		}
 	}
 }
 
