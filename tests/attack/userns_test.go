@@ -59,6 +59,39 @@ func TestVolumeOfUserNamespace(t *testing.T) {
 	})
 }
 
+// The clone of an idmapped volume is made by the runtime also where there is no user namespace. It is as little a peer of the host's mount
+// as any other.
+func TestIDMappedVolumeStaysInside(t *testing.T) {
+	inMountNamespace(t, unix.MS_SHARED, func() {
+		volume := Dir(t)
+		if err := os.Mkdir(filepath.Join(volume, "sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := IDMap(t, volume, UserNS(t, 100000)); err != nil {
+			t.Skipf("the file system of %s cannot be idmapped: %v", volume, err)
+		}
+		maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 65536}}
+		for _, propagation := range []string{"", "slave", "private", "rslave", "rprivate"} {
+			t.Run("root "+propagation, func(t *testing.T) {
+				m := specs.Mount{Destination: "/volume", Source: volume, Options: []string{"rbind", "idmap"}, UIDMappings: maps, GIDMappings: maps}
+				c := guard(t, NewContainer(t, WithMount(m), hostile(t, "unlock"), WithCaps("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"), func(s *specs.Spec) {
+					s.Linux.RootfsPropagation = propagation
+				}))
+				if err := os.Mkdir(filepath.Join(c.RootFS, "mine"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				before := HostMounts(t, "")
+				if got := c.Run().OK(t).Stdout; !strings.Contains(got, "mount ok\n") {
+					t.Errorf("the container cannot mount at all:\n%s", got)
+				}
+				if after := HostMounts(t, ""); strings.Join(after, "\n") != strings.Join(before, "\n") {
+					t.Errorf("the host's mounts were\n%s\nand are\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+				}
+			})
+		}
+	})
+}
+
 // lockedVolume is a directory on a mount that has all restrictions, with another one in it that covers a file.
 func lockedVolume(t *testing.T) string {
 	t.Helper()
