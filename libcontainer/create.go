@@ -41,6 +41,7 @@ type creation struct {
 	hooked  bool // hooks may have run: what they did is undone by poststop
 	// interruption is what signals do while hooks run; nil without hooks.
 	interruption *interruption
+	network      network
 }
 
 // createSteps is the runtime's side of a birth. What can be refused is refused before anything is made.
@@ -54,6 +55,7 @@ var createSteps = []step.Step[*creation]{
 	{Name: "labels", Run: (*creation).checkLabels},
 	{Name: "limits", Run: (*creation).planCgroup},
 	{Name: "seccomp", Run: (*creation).compileFilter},
+	{Name: "network devices there", Run: (*creation).findNetDevices},
 	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
 	{Name: "notify", Run: (*creation).openNotify, Undo: (*creation).closeNotify},
 	{Name: "console", Run: (*creation).openConsole, Undo: (*creation).closeConsole},
@@ -61,6 +63,7 @@ var createSteps = []step.Step[*creation]{
 	{Name: "init", Run: (*creation).startInit, Undo: (*creation).killInit},
 	{Name: "mounts", Run: (*creation).awaitMounts},
 	{Name: "signals", Run: (*creation).watch},
+	{Name: "network devices", Run: (*creation).moveNetDevices, Undo: (*creation).returnNetDevices},
 	{Name: "runtime hooks", Run: (*creation).runHooks},
 	{Name: "ready", Run: (*creation).awaitReady},
 	{Name: "record", Run: (*creation).record}, // from here on the container lives without us
@@ -187,6 +190,7 @@ func (c *creation) reserve() (err error) {
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
 		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
 		NoProcess: spec.Process == nil, Ground: ground,
+		NetDevices: c.network.devices,
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
@@ -315,7 +319,7 @@ func (c *creation) settle(config *proto.Config) error {
 		err = c.dir.SaveConfig(c.bundle.Raw)
 	}
 	if err == nil {
-		c.state.Creating = false
+		c.state.Creating, c.state.NetDevices = false, nil
 		err = c.dir.Stage(c.state)
 	}
 	if err != nil {
@@ -411,7 +415,10 @@ func (c *creation) record() error {
 	if err := c.interruption.end(); err != nil {
 		return startError(err)
 	}
-	return c.dir.Commit()
+	if err := c.dir.Commit(); err != nil {
+		return err
+	}
+	return c.unpinNetwork()
 }
 
 // handOver lets the init process go, to wait at the fifo or, in a run, to execute the workload.

@@ -112,6 +112,11 @@ func (c *Container) delete(o DeleteOptions) error {
 	if err := c.endAll(cg, status); err != nil {
 		return err
 	}
+	if err := returnNetDevices(c.dir, c.state); err != nil && !o.Force {
+		return err
+	} else if err != nil {
+		o.Warn(err.Error())
+	}
 	if err := cg.Remove(removeTimeout); err != nil {
 		return err
 	}

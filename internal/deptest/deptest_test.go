@@ -15,12 +15,13 @@ import (
 // sub-packages; never sideways. docs/architecture.md says what lives where.
 var layers = map[string]int{
 	"internal/document": 0, "internal/logx": 0, "internal/step": 0, "internal/sys": 0, "internal/wire": 0,
-	"internal/dbus": 1, "internal/procfs": 1, "internal/fsroot": 1,
+	"internal/dbus": 1, "internal/netlink": 1, "internal/procfs": 1, "internal/fsroot": 1,
 	"cgroups": 2, "cgroups/devbpf": 2, "cgroups/stats": 2, "cgroups/systemd": 2, "cgroups/v1": 2, "cgroups/v2": 2,
 	"libcontainer/attr": 2, "libcontainer/lsm": 2,
 	"libcontainer/console": 2, "libcontainer/creds": 2, "libcontainer/hooks": 2, "libcontainer/keyring": 2, "libcontainer/mountopt": 2,
-	"nsenter": 2,
-	"seccomp": 2, "seccomp/bpf": 2, "seccomp/syscalls": 2,
+	"libcontainer/netdev": 2,
+	"nsenter":             2,
+	"seccomp":             2, "seccomp/bpf": 2, "seccomp/syscalls": 2,
 	"libcontainer/bundle": 3, "libcontainer/proto": 3, "libcontainer/rootfs": 3, "libcontainer/state": 3,
 	"libcontainer/initproc": 4, "libcontainer/launch": 4,
 	"libcontainer": 5, "libcontainer/features": 5,

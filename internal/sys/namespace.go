@@ -1,7 +1,11 @@
 package sys
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,4 +68,104 @@ func LoopbackUp() error {
 	}
 	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
 	return os.NewSyscallError("ioctl SIOCSIFFLAGS lo", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr))
+}
+
+// InNetworkNamespace calls f in a thread that is in the network namespace of the descriptor for the while. setns(2).
+func InNetworkNamespace(ns *os.File, f func() error) error {
+	runtime.LockOSThread()
+	own, err := NetworkNamespace(0)
+	if err == nil {
+		defer own.Close()
+		err = enterNetwork(ns)
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	err = f()
+	if back := enterNetwork(own); back != nil {
+		// The thread stays locked: nothing else of this program may run in a foreign namespace.
+		return errors.Join(err, back)
+	}
+	runtime.UnlockOSThread()
+	return err
+}
+
+func enterNetwork(ns *os.File) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETNS, ns.Fd(), unix.CLONE_NEWNET, 0)
+	return syscallError("setns "+ns.Name(), errno)
+}
+
+// NetworkNamespace opens the network namespace of a process, or with 0 that of the calling thread. The caller closes it.
+func NetworkNamespace(pid int) (*os.File, error) {
+	who := "thread-self"
+	if pid != 0 {
+		who = strconv.Itoa(pid)
+	}
+	f, err := OpenAt(nil, "/proc/"+who+"/ns/net", unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	return f, isNetworkNamespace(f)
+}
+
+// isNetworkNamespace closes a file that is something else.
+func isNetworkNamespace(f *os.File) error {
+	kind, err := NamespaceType(f)
+	if err == nil && kind != unix.CLONE_NEWNET {
+		err = &os.PathError{Op: "open network namespace", Path: f.Name(), Err: unix.EINVAL}
+	}
+	if err != nil {
+		f.Close()
+	}
+	return err
+}
+
+// PinNamespace makes the file name in dir, which must not be there, and a namespace visible there: it stays as long as that
+// mount.
+func PinNamespace(dir *os.File, name string, ns *os.File) error {
+	f, err := createAt(dir, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mount, err := OpenTree(int(ns.Fd()), "", unix.OPEN_TREE_CLONE|unix.AT_EMPTY_PATH)
+	if err == nil {
+		err = MoveMount(mount, int(f.Fd()))
+		Close(mount)
+	}
+	if err != nil {
+		_ = Unlinkat(int(dir.Fd()), name)
+	}
+	return err
+}
+
+// PinnedNamespace opens the network namespace that is pinned in dir. The caller closes it.
+func PinnedNamespace(dir *os.File, name string) (*os.File, error) {
+	f, err := OpenAt(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	return f, isNetworkNamespace(f)
+}
+
+// UnpinNamespace takes back PinNamespace. What is not there is no error.
+func UnpinNamespace(dir *os.File, name string) error {
+	err := Umount(filepath.Join(dir.Name(), name), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	if err := Unlinkat(int(dir.Fd()), name); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
+}
+
+func createAt(dir *os.File, name string) (*os.File, error) {
+	path := filepath.Join(dir.Name(), name)
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, &os.PathError{Op: "create", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }

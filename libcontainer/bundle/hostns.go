@@ -7,7 +7,7 @@ import (
 )
 
 // checkHostNamespaces keeps a container that joins a namespace of the runtime itself, by path, from changing what belongs to
-// the host: its names and its parameters. It looks at the namespace files, and only if there is something to change.
+// the host: its names, its parameters and its network devices. It looks at the namespace files, and only if there is something to change.
 func checkHostNamespaces(spec *specs.Spec) Problems {
 	if spec.Linux == nil {
 		return nil
@@ -18,6 +18,9 @@ func checkHostNamespaces(spec *specs.Spec) Problems {
 	}
 	if spec.Domainname != "" && joinsOurs(spec.Linux, specs.UTSNamespace) {
 		r.add("/domainname", "would rename the host: the uts namespace to join is the runtime's own")
+	}
+	if len(spec.Linux.NetDevices) > 0 && joinsOurs(spec.Linux, specs.NetworkNamespace) {
+		r.add("/linux/netDevices", "must go to a network namespace of the container's: the one to join is the runtime's own")
 	}
 	for _, key := range sortedKeys(spec.Linux.Sysctl) {
 		path, err := SysctlPath(key)

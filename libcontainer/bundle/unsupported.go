@@ -15,7 +15,6 @@ const notYetMessage = "not supported by this version of tare yet"
 
 var linuxNotYet = [...]notYet{
 	{"/linux/intelRdt", func(s *specs.Spec) bool { return s.Linux.IntelRdt != nil }},
-	{"/linux/netDevices", func(s *specs.Spec) bool { return len(s.Linux.NetDevices) > 0 }},
 	{"/linux/seccomp/listenerPath", func(s *specs.Spec) bool { return s.Linux.Seccomp != nil && s.Linux.Seccomp.ListenerPath != "" }},
 }
 

@@ -43,7 +43,7 @@ func For(version, commit string) *features.Features {
 			Selinux:         &features.Selinux{Enabled: yes()},
 			IntelRdt:        &features.IntelRdt{Enabled: no(), Schemata: no(), Monitoring: no()},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: yes()}},
-			NetDevices:      &features.NetDevices{Enabled: no()},
+			NetDevices:      &features.NetDevices{Enabled: yes()},
 			MemoryPolicy:    &features.MemoryPolicy{Modes: attr.MemoryModes(), Flags: attr.MemoryFlags()},
 		},
 		Annotations:                        annotations(version, commit),

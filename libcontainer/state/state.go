@@ -11,6 +11,7 @@ import (
 	"tare/cgroups"
 	"tare/internal/document"
 	"tare/internal/sys"
+	"tare/libcontainer/netdev"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -49,6 +50,8 @@ type State struct {
 	Ground       *Ground `json:"ground,omitempty"` // of a container without a mount namespace
 	// Resources are the limits that hold since an update; before the first one they are those of the config.
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
+	// NetDevices are those that an unfinished create has moved, or was about to. They are to be brought back.
+	NetDevices []netdev.Device `json:"net_devices,omitempty"`
 }
 
 // Ground is what a root file system lay on before its container mounted it over itself in the runtime's mount namespace.
@@ -87,6 +90,7 @@ const (
 	configName  = "config.json"
 	fifoName    = "exec.fifo"
 	notifyName  = "notify"
+	netnsName   = "netns"
 )
 
 // Dir is the open directory of one container.
@@ -293,6 +297,16 @@ func (d *Dir) MakeNotifyDir() error { return sys.MakeDir(d.NotifyDir(), 0o755) }
 // NotifyDir is the path of the directory that the container finds its sd_notify(3) socket in.
 func (d *Dir) NotifyDir() string { return filepath.Join(d.Path(), notifyName) }
 
+// PinNetwork keeps the container's network namespace, with the host's devices that come into it, from going with its last
+// process, until UnpinNetwork or Remove.
+func (d *Dir) PinNetwork(ns *os.File) error { return sys.PinNamespace(d.f, netnsName, ns) }
+
+// PinnedNetwork opens that namespace. The caller closes it.
+func (d *Dir) PinnedNetwork() (*os.File, error) { return sys.PinnedNamespace(d.f, netnsName) }
+
+// UnpinNetwork lets it go.
+func (d *Dir) UnpinNetwork() error { return sys.UnpinNamespace(d.f, netnsName) }
+
 // Age is how long ago a name was last made or removed in the directory.
 func (d *Dir) Age() time.Duration {
 	st, err := d.f.Stat()
@@ -316,6 +330,9 @@ func (d *Dir) Remove() error {
 	}
 	if err := unix.Rmdir(d.Path()); err == nil {
 		return nil
+	}
+	if err := d.UnpinNetwork(); err != nil {
+		return err
 	}
 	return os.RemoveAll(d.Path())
 }
