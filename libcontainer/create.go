@@ -14,6 +14,7 @@ import (
 	"tare/libcontainer/bundle"
 	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
+	"tare/libcontainer/resctrl"
 	"tare/libcontainer/state"
 	"tare/seccomp"
 
@@ -42,6 +43,7 @@ type creation struct {
 	// interruption is what signals do while hooks run; nil without hooks.
 	interruption *interruption
 	network      network
+	rdt          *resctrl.Group // nil without linux.intelRdt
 }
 
 // createSteps is the runtime's side of a birth. What can be refused is refused before anything is made.
@@ -55,11 +57,13 @@ var createSteps = []step.Step[*creation]{
 	{Name: "labels", Run: (*creation).checkLabels},
 	{Name: "limits", Run: (*creation).planCgroup},
 	{Name: "seccomp", Run: (*creation).compileFilter},
+	{Name: "class of service", Run: (*creation).planRdt},
 	{Name: "network devices there", Run: (*creation).findNetDevices},
 	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
 	{Name: "notify", Run: (*creation).openNotify, Undo: (*creation).closeNotify},
 	{Name: "console", Run: (*creation).openConsole, Undo: (*creation).closeConsole},
 	{Name: "cgroup", Run: (*creation).makeCgroup, Undo: (*creation).removeCgroup},
+	{Name: "resctrl", Run: (*creation).makeRdt, Undo: (*creation).removeRdt},
 	{Name: "init", Run: (*creation).startInit, Undo: (*creation).killInit},
 	{Name: "mounts", Run: (*creation).awaitMounts},
 	{Name: "signals", Run: (*creation).watch},
@@ -190,7 +194,7 @@ func (c *creation) reserve() (err error) {
 		Annotations: spec.Annotations, Hooks: laterHooks(spec.Hooks), Notify: c.o.NotifySocket != "",
 		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
 		NoProcess: spec.Process == nil, Ground: ground,
-		NetDevices: c.network.devices,
+		NetDevices: c.network.devices, IntelRdt: c.rdtState(),
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
@@ -307,6 +311,9 @@ func (c *creation) startLimit(config *proto.Config) (*os.File, error) {
 func (c *creation) settle(config *proto.Config) error {
 	err := c.cgroup.Adopt(c.init.Pid)
 	if err == nil {
+		err = c.enterRdt()
+	}
+	if err == nil {
 		err = c.identify()
 	}
 	if err == nil {
@@ -319,7 +326,7 @@ func (c *creation) settle(config *proto.Config) error {
 		err = c.dir.SaveConfig(c.bundle.Raw)
 	}
 	if err == nil {
-		c.state.Creating, c.state.NetDevices = false, nil
+		c.state.Creating, c.state.NetDevices, c.state.IntelRdt = false, nil, c.rdtState().Committed()
 		err = c.dir.Stage(c.state)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/hooks"
+	"tare/libcontainer/resctrl"
 	"tare/libcontainer/state"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -118,6 +119,9 @@ func (c *Container) delete(o DeleteOptions) error {
 		o.Warn(err.Error())
 	}
 	if err := cg.Remove(removeTimeout); err != nil {
+		return err
+	}
+	if err := resctrl.Remove(c.state.IntelRdt); err != nil {
 		return err
 	}
 	if err := clearGround(c.state); err != nil {

@@ -314,6 +314,9 @@ func (e *execution) place(pid, pidfd int) error {
 	if err := put(pid); err != nil {
 		return err
 	}
+	if err := e.container.enterRdt(pid); err != nil {
+		return err
+	}
 	if err := e.schedule(pid); err != nil {
 		return err
 	}

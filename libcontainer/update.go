@@ -12,6 +12,8 @@ import (
 // UpdateOptions are those of an update.
 type UpdateOptions struct {
 	Warn func(text string) // gets what is left out; nil drops it
+	// IntelRdt has new values for the container's class of service; nil leaves them alone.
+	IntelRdt *specs.LinuxIntelRdt
 }
 
 // Update changes the limits that res has, and leaves the others as they are. A number that is 0 where 0 is no limit changes
@@ -42,7 +44,7 @@ func (c *Container) Update(res *specs.LinuxResources, o UpdateOptions) error {
 		return err
 	}
 	defer cg.Close()
-	if err := cg.Update(res); err != nil {
+	if err := c.updateRdt(o.IntelRdt, func() error { return cg.Update(res) }); err != nil {
 		return err
 	}
 	c.state.Resources = held

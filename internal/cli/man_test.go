@@ -31,7 +31,7 @@ func shownFlags(flags []cli.Flag) []string {
 
 // manFlags are the options that a manual page explains: those at the start of a line.
 func manFlags(page string) []string {
-	option := regexp.MustCompile(`\*\*(--?[a-z-]+)\*\*`)
+	option := regexp.MustCompile(`\*\*(--?[a-z0-9-]+)\*\*`)
 	all := map[string]bool{}
 	for line := range strings.Lines(page) {
 		if !strings.HasPrefix(line, "**-") {

@@ -55,7 +55,8 @@ func (o *updateOptions) flags() []cli.Flag {
 		flags = append(flags, stringFlag(&l.value, l.usage, l.name))
 	}
 	return append(flags,
-		hiddenFlag(&o.l3Cache, "l3-cache-schema"), hiddenFlag(&o.memoryBandwidth, "mem-bw-schema"), // not in this build yet
+		stringFlag(&o.l3Cache, "share of the L3 caches, such as L3:0=7f0;1=1f", "l3-cache-schema"),
+		stringFlag(&o.memoryBandwidth, "share of the memory bandwidth, such as MB:0=20;1=70", "mem-bw-schema"),
 		hiddenFlag(&o.kernelMemory, "kernel-memory"), hiddenFlag(&o.kernelTCPMem, "kernel-memory-tcp")) // not in any kernel any more
 }
 
@@ -69,7 +70,7 @@ func (a *app) update(id string, o *updateOptions) error {
 		return err
 	}
 	defer ct.Close()
-	err = ct.Update(res, libcontainer.UpdateOptions{Warn: warn})
+	err = ct.Update(res, libcontainer.UpdateOptions{Warn: warn, IntelRdt: o.intelRdt()})
 	if mistakes, ok := errors.AsType[bundle.Problems](err); ok {
 		return where(mistakes)
 	}
@@ -78,12 +79,7 @@ func (a *app) update(id string, o *updateOptions) error {
 
 // read gives the limits, and how to speak of mistakes in them.
 func (o *updateOptions) read() (*specs.LinuxResources, func(bundle.Problems) error, error) {
-	switch {
-	case o.l3Cache != "":
-		return nil, nil, errors.New("--l3-cache-schema: Intel RDT is not in this build yet")
-	case o.memoryBandwidth != "":
-		return nil, nil, errors.New("--mem-bw-schema: Intel RDT is not in this build yet")
-	case o.resources == "":
+	if o.resources == "" {
 		res, err := o.fromOptions()
 		return res, o.inOptions, err
 	}
@@ -99,6 +95,14 @@ func (o *updateOptions) read() (*specs.LinuxResources, func(bundle.Problems) err
 	return res, func(p bundle.Problems) error { return fmt.Errorf("--resources: %w", p.In(name)) }, nil
 }
 
+// intelRdt are the options about the container's class of service; nil without any.
+func (o *updateOptions) intelRdt() *specs.LinuxIntelRdt {
+	if o.l3Cache == "" && o.memoryBandwidth == "" {
+		return nil
+	}
+	return &specs.LinuxIntelRdt{L3CacheSchema: o.l3Cache, MemBwSchema: o.memoryBandwidth}
+}
+
 // fromOptions collects the limits of the single options.
 func (o *updateOptions) fromOptions() (*specs.LinuxResources, error) {
 	var res specs.LinuxResources
@@ -106,6 +110,7 @@ func (o *updateOptions) fromOptions() (*specs.LinuxResources, error) {
 	if given {
 		warn("limits on kernel memory are ignored")
 	}
+	given = given || o.intelRdt() != nil
 	for _, l := range o.limits {
 		if l.value == "" {
 			continue

@@ -14,7 +14,6 @@ const notYetMessage = "not supported by this version of tare yet"
 // Each function sees a spec whose Linux is there.
 
 var linuxNotYet = [...]notYet{
-	{"/linux/intelRdt", func(s *specs.Spec) bool { return s.Linux.IntelRdt != nil }},
 	{"/linux/seccomp/listenerPath", func(s *specs.Spec) bool { return s.Linux.Seccomp != nil && s.Linux.Seccomp.ListenerPath != "" }},
 }
 

@@ -12,6 +12,7 @@ import (
 	"tare/internal/document"
 	"tare/internal/sys"
 	"tare/libcontainer/netdev"
+	"tare/libcontainer/resctrl"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -52,6 +53,7 @@ type State struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// NetDevices are those that an unfinished create has moved, or was about to. They are to be brought back.
 	NetDevices []netdev.Device `json:"net_devices,omitempty"`
+	IntelRdt   *resctrl.State  `json:"intel_rdt,omitempty"`
 }
 
 // Ground is what a root file system lay on before its container mounted it over itself in the runtime's mount namespace.

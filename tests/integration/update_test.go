@@ -251,8 +251,8 @@ func TestUpdateErrors(t *testing.T) {
 			"--cpuset-cpus x":              "--cpuset-cpus: must be a list",
 			"--pids-limit -2":              "--pids-limit: must be a number of tasks",
 			"--blkio-weight 5":             "--blkio-weight: must be from 10 to 1000",
-			"--l3-cache-schema x":          "--l3-cache-schema: Intel RDT is not in this build yet",
-			"--mem-bw-schema x":            "--mem-bw-schema: Intel RDT is not in this build yet",
+			"--l3-cache-schema L3:0=f":     "without linux.intelRdt",
+			"--mem-bw-schema MB:0=10":      "without linux.intelRdt",
 			"--resources /nonexistent":     "--resources: open /nonexistent: no such file or directory",
 		} {
 			res := c.Tare(append(append([]string{"update"}, strings.Fields(args)...), c.ID)...).Fails(t, text)
