@@ -13,6 +13,9 @@ func checkHostNamespaces(spec *specs.Spec) Problems {
 		return nil
 	}
 	var r report
+	if joinsOurs(spec.Linux, specs.MountNamespace) {
+		r.add("/linux/namespaces", "the mount namespace to join is the host's, whose root must not be changed: without one in the list the container is in the runtime's")
+	}
 	if spec.Hostname != "" && joinsOurs(spec.Linux, specs.UTSNamespace) {
 		r.add("/hostname", "would rename the host: the uts namespace to join is the runtime's own")
 	}
@@ -34,8 +37,8 @@ func checkHostNamespaces(spec *specs.Spec) Problems {
 	return r.problems
 }
 
-// joinsOurs says whether the namespace is joined by path and is the one this process is in. A path that cannot be looked at
-// is none: joining it will fail, with the better message.
+// joinsOurs says whether the namespace is joined by path and is the one this process, or the first one of the host, is in: by
+// what it is, whatever the path. A path that cannot be looked at is none: joining it will fail, with the better message.
 func joinsOurs(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
 	for i := range linux.Namespaces {
 		ns := &linux.Namespaces[i]
@@ -43,13 +46,15 @@ func joinsOurs(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
 			continue
 		}
 		theirs, err := os.Stat(ns.Path)
-		if err != nil {
-			return false
-		}
-		ours, err := os.Stat("/proc/self/ns/" + procName(t))
-		return err == nil && os.SameFile(theirs, ours)
+		return err == nil && (isOf("self", t, theirs) || isOf("1", t, theirs))
 	}
 	return false
+}
+
+// isOf says whether a namespace is the one of a process. Of one that cannot be looked at it is not known.
+func isOf(pid string, t specs.LinuxNamespaceType, ns os.FileInfo) bool {
+	its, err := os.Stat("/proc/" + pid + "/ns/" + procName(t))
+	return err == nil && os.SameFile(its, ns)
 }
 
 // procName is the name of a namespace's file in /proc/PID/ns.
