@@ -314,6 +314,9 @@ func (c *creation) settle(config *proto.Config) error {
 		err = c.enterRdt()
 	}
 	if err == nil {
+		err = c.delegate()
+	}
+	if err == nil {
 		err = c.identify()
 	}
 	if err == nil {

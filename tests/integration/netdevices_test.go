@@ -30,7 +30,9 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	NeedRoot(t)
-	NeedProgram(t, "ip")
+	if out, err := exec.Command(NeedProgram(t, "ip"), "-V").CombinedOutput(); err != nil || !strings.Contains(string(out), "iproute2") {
+		t.Skip("needs ip of iproute2, to make devices: busybox has another one")
+	}
 	if !IsTare() {
 		t.Skip("network devices are younger than these releases")
 	}
