@@ -49,8 +49,8 @@ func Look(wanted map[string]specs.LinuxNetDevice) ([]Device, error) {
 		if err != nil {
 			return nil, fieldError(key, err)
 		}
-		if d.Target = wanted[key].Name; d.Target == "" {
-			d.Target = key
+		if name := wanted[key].Name; name != "" {
+			d.Target = name
 		}
 		for i := range devices {
 			if devices[i].Index == d.Index {
@@ -71,7 +71,7 @@ func look(host *netlink.Conn, key string) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{
-		Key: key, Name: link.Name, Index: link.Index, Up: link.Up, Master: link.Master, AddrGenMode: link.AddrGenMode,
+		Key: key, Name: link.Name, Target: link.Name, Index: link.Index, Up: link.Up, Master: link.Master, AddrGenMode: link.AddrGenMode,
 		// 15 bytes, the most there can be.
 		Way: fmt.Sprintf("tare-%010x", rand.Uint64()>>24),
 	}

@@ -46,7 +46,7 @@ func Return(devices []Device, ns *os.File) error {
 func (d *Device) comeBack(host, inside *netlink.Conn, home *os.File) error {
 	link, err := d.find(inside)
 	if errors.Is(err, unix.ENODEV) {
-		return nil // it was not moved; or it is gone, and nobody can bring it back
+		return d.finish(host)
 	}
 	if err != nil {
 		return err
@@ -63,6 +63,19 @@ func (d *Device) comeBack(host, inside *netlink.Conn, home *os.File) error {
 		return err
 	}
 	if link, err = host.LinkByName(d.Way); err != nil {
+		return err
+	}
+	return d.restore(host, link)
+}
+
+// finish is for a device that is not in the container's network namespace: it was not moved, or it is gone, and nobody can bring it
+// back; or who brought it back was killed half-way.
+func (d *Device) finish(host *netlink.Conn) error {
+	link, err := host.LinkByName(d.Way)
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return d.restore(host, link)

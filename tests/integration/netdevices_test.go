@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -482,4 +483,52 @@ func TestNetDeviceKilledRuntime(t *testing.T) {
 			h.same(before)
 		})
 	}
+}
+
+// The same at any moment: whatever is on its way then comes back.
+func TestNetDeviceKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.veth("wan", "wan-peer")
+	h.ip("link add port type veth peer name port-peer")
+	h.ip("link add idle type veth peer name idle-peer")
+	before := h.view()
+	c := NewContainer(t, Args("sleep"), withDevices("wan", "eth%d", "port", "wan", "idle", ""))
+	moved := 0
+	for i := range 30 {
+		cmd := c.Command("create", "--bundle", c.Dir, c.ID)
+		Begin(t, cmd)
+		time.Sleep(time.Duration(i) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		if cmd.Wait() == nil {
+			break // from here on it is too late
+		}
+		if strings.Contains(h.ip("link"), "tare-") || !strings.Contains(h.ip("link"), " idle@") {
+			moved++
+		}
+		c.Tare("delete", "--force", c.ID).OK(t)
+		if left := c.Gone(); left != nil {
+			t.Errorf("round %d: left %v", i, left)
+		}
+		if h.same(before); t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d were killed while a device was away", moved)
+}
+
+// An alternative name finds a device, which is called by its name in the container.
+func TestNetDeviceAlternativeName(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.ip("link add wan type veth peer name wan-peer")
+	h.ip("link property add dev wan altname uplink")
+	c := NewContainer(t, Args("sleep"), withDevices("uplink", ""))
+	if links := h.links(c.Create()); links["wan"].Ifname != "wan" {
+		t.Errorf("devices %v, want wan", links)
+	}
+	twice := NewContainer(t, withDevices("wan", "a", "uplink", "b"))
+	h.ip("link add wan type veth peer name wan-peer2")
+	h.ip("link property add dev wan altname uplink")
+	twice.Run().Fails(t, "is another name of the device")
 }
