@@ -14,14 +14,16 @@ type Address []byte
 // Addresses lists the addresses of a device, of every family, in the kernel's order, in which the first of a subnet is its
 // primary one.
 func (c *Conn) Addresses(link uint32) ([]Address, error) {
-	dumped, err := c.dump(unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg))
+	body := make([]byte, unix.SizeofIfAddrmsg)
+	binary.NativeEndian.PutUint32(body[4:], link) // before Linux 4.20 the kernel tells of all devices
+	dumped, err := c.dump(unix.RTM_GETADDR, body)
 	if err != nil {
 		return nil, err
 	}
 	var all []Address
 	for _, m := range dumped {
 		a := Address(m.body)
-		if m.kind == unix.RTM_NEWADDR && len(a) >= unix.SizeofIfAddrmsg && order.Uint32(a[4:]) == link && a.isIP() {
+		if m.kind == unix.RTM_NEWADDR && len(a) >= unix.SizeofIfAddrmsg && binary.NativeEndian.Uint32(a[4:]) == link && a.isIP() {
 			all = append(all, a)
 		}
 	}
@@ -66,7 +68,7 @@ func (c *Conn) AddAddress(link *Link, a Address, was string) error {
 func (a Address) request(link *Link, was string) []byte {
 	b := append([]byte(nil), a[:unix.SizeofIfAddrmsg]...)
 	b[2] &= byte(settable & 0xff)
-	order.PutUint32(b[4:], link.Index)
+	binary.NativeEndian.PutUint32(b[4:], link.Index)
 	all, _ := attributes(a[unix.SizeofIfAddrmsg:])
 	for _, attr := range all {
 		switch attr.Type {

@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -121,7 +122,7 @@ func final(m message, flags uint16) (bool, error) {
 	if len(m.body) < 4 {
 		return true, errShort
 	}
-	if errno := unix.Errno(-int32(order.Uint32(m.body))); errno != 0 {
+	if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(m.body))); errno != 0 {
 		return true, &Error{Errno: errno, Words: words(m)}
 	}
 	return true, nil

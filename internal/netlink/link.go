@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -38,9 +39,9 @@ func (c *Conn) link(body []byte) (*Link, error) {
 // linkHeader is a struct ifinfomsg; rtnetlink(7).
 func linkHeader(index, flags, change uint32) []byte {
 	b := make([]byte, unix.SizeofIfInfomsg)
-	order.PutUint32(b[4:], index)
-	order.PutUint32(b[8:], flags)
-	order.PutUint32(b[12:], change)
+	binary.NativeEndian.PutUint32(b[4:], index)
+	binary.NativeEndian.PutUint32(b[8:], flags)
+	binary.NativeEndian.PutUint32(b[12:], change)
 	return b
 }
 
@@ -48,7 +49,7 @@ func parseLink(b []byte) (*Link, error) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return nil, errShort
 	}
-	l := &Link{Index: order.Uint32(b[4:]), Up: order.Uint32(b[8:])&unix.IFF_UP != 0, AddrGenMode: -1}
+	l := &Link{Index: binary.NativeEndian.Uint32(b[4:]), Up: binary.NativeEndian.Uint32(b[8:])&unix.IFF_UP != 0, AddrGenMode: -1}
 	all, err := attributes(b[unix.SizeofIfInfomsg:])
 	if err != nil {
 		return nil, err

@@ -11,8 +11,6 @@ import (
 // errShort is a message of the kernel's that ends before its own length says so.
 var errShort = errors.New("netlink: malformed message")
 
-var order = binary.NativeEndian
-
 // message is what follows a header.
 type message struct {
 	kind  uint16
@@ -25,22 +23,22 @@ const headerSize = unix.SizeofNlMsghdr
 // encode writes a request with its header; netlink(7).
 func encode(kind, flags uint16, seq uint32, body []byte) []byte {
 	b := make([]byte, headerSize, headerSize+len(body))
-	order.PutUint32(b, uint32(headerSize+len(body)))
-	order.PutUint16(b[4:], kind)
-	order.PutUint16(b[6:], flags)
-	order.PutUint32(b[8:], seq)
+	binary.NativeEndian.PutUint32(b, uint32(headerSize+len(body)))
+	binary.NativeEndian.PutUint16(b[4:], kind)
+	binary.NativeEndian.PutUint16(b[6:], flags)
+	binary.NativeEndian.PutUint32(b[8:], seq)
 	return append(b, body...)
 }
 
 // split takes the messages that answer request seq out of a datagram.
 func split(b []byte, seq uint32) (all []message, err error) {
 	for len(b) >= headerSize {
-		size := int(order.Uint32(b))
+		size := int(binary.NativeEndian.Uint32(b))
 		if size < headerSize || size > len(b) {
 			return nil, errShort
 		}
-		if order.Uint32(b[8:]) == seq {
-			all = append(all, message{order.Uint16(b[4:]), order.Uint16(b[6:]), b[headerSize:size]})
+		if binary.NativeEndian.Uint32(b[8:]) == seq {
+			all = append(all, message{binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), b[headerSize:size]})
 		}
 		b = b[min(align(size), len(b)):]
 	}
@@ -60,14 +58,14 @@ type Attribute struct {
 
 // appendAttribute writes an attribute, padded.
 func appendAttribute(b []byte, kind uint16, data []byte) []byte {
-	b = order.AppendUint16(b, uint16(unix.SizeofRtAttr+len(data)))
-	b = order.AppendUint16(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofRtAttr+len(data)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
 	b = append(b, data...)
 	return append(b, make([]byte, align(len(data))-len(data))...)
 }
 
 func appendUint32(b []byte, kind uint16, v uint32) []byte {
-	return appendAttribute(b, kind, order.AppendUint32(nil, v))
+	return appendAttribute(b, kind, binary.NativeEndian.AppendUint32(nil, v))
 }
 
 func appendName(b []byte, kind uint16, name string) []byte {
@@ -77,11 +75,11 @@ func appendName(b []byte, kind uint16, name string) []byte {
 // attributes reads those that follow the fixed part of a message.
 func attributes(b []byte) (all []Attribute, err error) {
 	for len(b) >= unix.SizeofRtAttr {
-		size := int(order.Uint16(b))
+		size := int(binary.NativeEndian.Uint16(b))
 		if size < unix.SizeofRtAttr || size > len(b) {
 			return nil, errShort
 		}
-		all = append(all, Attribute{order.Uint16(b[2:]) & typeMask, b[unix.SizeofRtAttr:size]})
+		all = append(all, Attribute{binary.NativeEndian.Uint16(b[2:]) & typeMask, b[unix.SizeofRtAttr:size]})
 		b = b[min(align(size), len(b)):]
 	}
 	return all, nil
@@ -93,5 +91,5 @@ func (a Attribute) uint32() uint32 {
 	if len(a.Data) < 4 {
 		return 0
 	}
-	return order.Uint32(a.Data)
+	return binary.NativeEndian.Uint32(a.Data)
 }

@@ -2,6 +2,7 @@ package netlink
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -48,7 +49,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("%v, %v", all, err)
 	}
 	for _, size := range []uint32{0, 15, 21, 1 << 31} {
-		order.PutUint32(b, size)
+		binary.NativeEndian.PutUint32(b, size)
 		if _, err := split(b[:20], 6); !errors.Is(err, errShort) {
 			t.Errorf("a message of %d bytes in 20: %v", size, err)
 		}
@@ -56,7 +57,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestFinal(t *testing.T) {
-	number := func(n int32) []byte { return order.AppendUint32(nil, uint32(n)) }
+	number := func(n int32) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(n)) }
 	for name, tt := range map[string]struct {
 		m     message
 		flags uint16
@@ -79,7 +80,7 @@ func TestFinal(t *testing.T) {
 
 // What the kernel says beside the number.
 func TestWords(t *testing.T) {
-	body := order.AppendUint32(nil, uint32(1<<32-int64(unix.EINVAL)))
+	body := binary.NativeEndian.AppendUint32(nil, uint32(1<<32-int64(unix.EINVAL)))
 	body = append(body, make([]byte, headerSize)...)
 	m := message{kind: unix.NLMSG_ERROR, flags: unix.NLM_F_ACK_TLVS | unix.NLM_F_CAPPED, body: appendName(body, unix.NLMSGERR_ATTR_MSG, "no way")}
 	if _, err := final(m, unix.NLM_F_ACK); err == nil || err.Error() != "invalid argument (no way)" {

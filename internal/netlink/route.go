@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,7 @@ func (c *Conn) Routes(link uint32) ([]Route, error) {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		body := make([]byte, unix.SizeofRtMsg)
 		body[0] = family
+		body = appendUint32(body, unix.RTA_OIF, link) // as with addresses: a router's tables are long
 		dumped, err := c.dump(unix.RTM_GETROUTE, body)
 		if err != nil {
 			return nil, err
@@ -34,7 +36,7 @@ func (r Route) isSet() bool {
 	case unix.RTPROT_KERNEL, unix.RTPROT_REDIRECT, unix.RTPROT_RA:
 		return false
 	}
-	return order.Uint32(r[8:])&unix.RTM_F_CLONED == 0
+	return binary.NativeEndian.Uint32(r[8:])&unix.RTM_F_CLONED == 0
 }
 
 func (r Route) over(link uint32) bool {
@@ -50,7 +52,7 @@ func (r Route) over(link uint32) bool {
 // AddRoute sets a route again, over the device link. One that is there is no error.
 func (c *Conn) AddRoute(link uint32, r Route) error {
 	b := append([]byte(nil), r[:unix.SizeofRtMsg]...)
-	order.PutUint32(b[8:], order.Uint32(b[8:])&unix.RTNH_F_ONLINK) // the others are what has become of it
+	binary.NativeEndian.PutUint32(b[8:], binary.NativeEndian.Uint32(b[8:])&unix.RTNH_F_ONLINK) // the others are what has become of it
 	all, _ := attributes(r[unix.SizeofRtMsg:])
 	for _, a := range all {
 		switch a.Type {

@@ -15,9 +15,10 @@ func NetlinkRoute() (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("socket AF_NETLINK", err)
 	}
-	// Both are of Linux 4.12 to 4.20, and comforts: words with an error, and without them its number.
+	// All are of Linux 4.12 to 4.20, and comforts: words with an error, short ones, and lists of what was asked for alone.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	return fd, nil
 }
 

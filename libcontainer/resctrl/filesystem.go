@@ -42,14 +42,16 @@ func findMounted() (fileSystem, error) {
 		mount, rest, _ := strings.Cut(lines.Text(), " - ")
 		fields := strings.Fields(mount)
 		if kind, _, _ := strings.Cut(rest, " "); kind == "resctrl" && len(fields) > 4 && fields[3] == "/" {
-			return open(unescape.Replace(fields[4]))
+			return open(unescape(fields[4]))
 		}
 	}
 	return nil, ErrNone
 }
 
 // unescape gives back what proc_pid_mountinfo(5) writes as octal numbers.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+func unescape(path string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
+}
 
 // mounted is the kernel's. As a kernfs it wants what cgroups want: one write a value.
 type mounted struct {

@@ -105,6 +105,9 @@ func (h *host) veth(name, peer string) {
 	} {
 		h.ip("addr add " + address + " dev " + name)
 	}
+	Eventually(h.t, "the kernel's routes to them", func() bool {
+		return strings.Count(h.ip("-6 route show table local dev "+name), "local 2001:db8::") == 4
+	})
 	h.ip("route add 8.8.8.8 dev " + name)
 	h.ip("route add default via 10.1.2.200 dev " + name)
 	h.ip("route add default via 10.1.2.201 dev " + name + " metric 50 table 33")
@@ -136,6 +139,9 @@ var volatile = []*regexp.Regexp{
 func (h *host) same(before string) {
 	h.t.Helper()
 	after := h.view()
+	for end := time.Now().Add(Deadline() / 10); after != before && time.Now().Before(end); after = h.view() {
+		time.Sleep(20 * time.Millisecond) // routes to addresses of IPv6 come a little later
+	}
 	for _, line := range strings.Split(before, "\n") {
 		if !strings.Contains(after, line+"\n") {
 			h.t.Errorf("the host had %q", line)
