@@ -90,7 +90,7 @@ func TestWithoutProcess(t *testing.T) {
 			if s := c.State(); s.Status != specs.StateCreated {
 				t.Errorf("status %s", s.Status)
 			}
-			c.Tare("start", c.ID).Fails(t, "process (/process): missing: there is nothing to start")
+			c.Tare("start", c.ID).Fails(t, "process (/process): missing", "there is nothing to start")
 			c.Tare("delete", "--force", c.ID).OK(t)
 			if left := c.Gone(); left != nil {
 				t.Errorf("left: %v", left)

@@ -27,6 +27,9 @@ type host struct {
 	ns *os.File
 }
 
+// The main thread stays out of it: its network namespace is what /proc/self shows of the whole program.
+func init() { runtime.LockOSThread() }
+
 // newHost puts the test's goroutine, and what it calls from now on, into a new network namespace.
 func newHost(t *testing.T) *host {
 	t.Helper()
