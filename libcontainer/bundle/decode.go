@@ -34,12 +34,14 @@ func (e *DecodeError) Error() string {
 // them ignored.
 func decode(raw []byte) (*specs.Spec, error) {
 	spec := new(specs.Spec)
-	err := Decode(configName, raw, spec, "solaris", "windows", "vm", "zos", "freebsd")
+	err := Decode(configName, raw, spec, otherPlatforms()...)
 	if err != nil {
 		return nil, err
 	}
 	return spec, nil
 }
+
+func otherPlatforms() []string { return []string{"solaris", "windows", "vm", "zos", "freebsd"} }
 
 // Decode reads raw, the content of file, into *v, but for the members to ignore. The error is a *DecodeError.
 func Decode[T any](file string, raw []byte, v *T, ignore ...string) error {

@@ -53,10 +53,7 @@ func (d *destination) close() { sys.Close(d.fd) }
 // destination opens where a mount of kind k goes, makes it when it is missing, and refuses what no mount may cover.
 func (r *Rootfs) destination(unsafePath string, k kind) (destination, error) {
 	d := destination{path: path.Clean("/" + unsafePath)}
-	if d.path == "/" {
-		return d, fmt.Errorf("%w: a mount over the root directory", ErrRefused)
-	}
-	if err := checkProcPath(d.path, k); err != nil {
+	if err := RefusedDestination(d.path, k == procMount); err != nil {
 		return d, err
 	}
 	linked := false
