@@ -130,6 +130,8 @@ func (a *app) command(name string) *cli.Command {
 		return a.eventsCommand()
 	case "features":
 		return a.featuresCommand()
+	case "check":
+		return a.checkCommand()
 	}
 	return nil
 }
@@ -138,7 +140,7 @@ func (a *app) command(name string) *cli.Command {
 func commandNames() []string {
 	return []string{
 		"run", "create", "start", "exec", "kill", "delete", "pause", "resume", "update",
-		"state", "list", "ps", "events", "spec", "features",
+		"state", "list", "ps", "events", "spec", "check", "features",
 	}
 }
 

@@ -23,7 +23,7 @@ var layers = map[string]int{
 	"nsenter": 2,
 	"seccomp": 2, "seccomp/bpf": 2, "seccomp/syscalls": 2,
 	"libcontainer/bundle": 3, "libcontainer/proto": 3, "libcontainer/rootfs": 3, "libcontainer/state": 3,
-	"libcontainer/initproc": 4, "libcontainer/launch": 4,
+	"libcontainer/check": 4, "libcontainer/initproc": 4, "libcontainer/launch": 4,
 	"libcontainer": 5, "libcontainer/features": 5,
 	"internal/cli": 6,
 	"":             7,
