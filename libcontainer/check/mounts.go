@@ -22,12 +22,13 @@ func (c *checker) mounts() {
 		m := &c.spec.Mounts[i]
 		o, err := mountopt.Parse(m.Options)
 		switch {
+		case c.hasProblem(at("mounts", i)): // nobody knows what is meant
 		case err != nil:
 			c.add(Finding{
 				ID: "mount-option", Severity: Error, Pointer: at("mounts", i, "options"), Message: err.Error(),
 				Why: section("/mounts"), Mend: "write NAME or NAME=VALUE",
 			})
-		case changes(m) || m.Destination == "":
+		case changes(m):
 		case o.Has(mountopt.Bind) || m.Type == "bind":
 			c.bind(i, m, &o)
 		default:
