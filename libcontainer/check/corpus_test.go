@@ -98,3 +98,16 @@ func TestValid_Spec(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is found in what Docker, Podman and containerd write.
+func TestManagers(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(bundles, "managers/*.json"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		if r := look(t, file, Options{ConfigOnly: true}); len(r.Findings) != 0 {
+			t.Errorf("%s: %+v", file, r.Findings)
+		}
+	}
+}
