@@ -59,8 +59,11 @@ func (c *checker) cwd(dir string) {
 			ID: "cwd-no-directory", Severity: Error, Pointer: at("process", "cwd"), Message: quote(dir) + " is no directory, but " + kindOf(f.stat.Mode),
 			Why: "chdir(2): ENOTDIR", Mend: "name a directory of the container",
 		})
-	case f.barred != "" && f.cover == nil:
-		c.add(c.barred(f.barred, at("process", "cwd")))
+	case f.barred != "":
+		// chdir(2) comes before the credentials, so that the process gets there all the same.
+		barred := c.barred(f.barred, at("process", "cwd"))
+		barred.Severity = Warning
+		c.add(barred)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestRootfs(t *testing.T) {
 		{"cwd is made", cwd("/srv/app"), nil, nil},
 		{"cwd is a file", cwd("/bin/prog"), nil, []want{{"cwd-no-directory", Error, "/process/cwd", "no directory"}}},
 		{"cwd below a file", cwd("/bin/prog/x"), nil, []want{{"cwd-no-directory", Error, "/process/cwd", "no directory"}}},
-		{"cwd not for the user", both(cwd("/app"), runAs(1000)), []entry{{"app/", "", 0o700}}, []want{{"no-search-permission", Error, "/process/cwd", "/app"}}},
+		{"cwd not for the user", both(cwd("/app"), runAs(1000)), []entry{{"app/", "", 0o700}}, []want{{"no-search-permission", Warning, "/process/cwd", "/app"}}},
 
 		{"hook brings it along", both(args("x"), hook("createContainer", "/bin/true")), nil, []want{{"program-missing", Warning, "/process/args/0", "unless a hook"}}},
 		{"no hook", hook("poststop", "/nowhere/hook"), nil, []want{{"program-missing", Error, "/hooks/poststop/0/path", "on this host"}}},
