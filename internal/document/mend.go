@@ -43,6 +43,22 @@ func mend(text string, pos int, message string) (mended, hint string) {
 	return "", ""
 }
 
+// offset is where in the text the mistake is: place the other way round.
+func offset(text string, m *Mistake) int {
+	start := 0
+	for range m.Line - 1 {
+		start += strings.IndexByte(text[start:], '\n') + 1
+	}
+	column := 1
+	for i := range text[start:] {
+		if column == m.Column {
+			return start + i
+		}
+		column++
+	}
+	return len(text)
+}
+
 // missingEnd says what the text lacks that ends too early.
 func missingEnd(text string) string {
 	var open []byte

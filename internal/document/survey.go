@@ -50,7 +50,7 @@ func Examine[T any](text []byte, ignore ...string) *Survey {
 		if broken == nil {
 			return s
 		}
-		mended, hint := mend(s.Text, p.pos, broken.Message)
+		mended, hint := mend(s.Text, offset(s.Text, broken), broken.Message)
 		remark := Remark{Syntax, *broken, hint}
 		if mended == "" || len(syntax) == mendLimit {
 			s.Broken = true
