@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -58,14 +59,25 @@ NAME check --strict web && NAME run --bundle web web
 			if r.Errors > 0 || strict && r.Warnings > 0 {
 				a.exitCode = 1
 			}
-			return a.printReport(r, format)
+			return a.printReport(r, shownAs(path, r), format)
 		},
 	}
 }
 
-func (a *app) printReport(r *check.Report, format string) error {
+// shownAs is the config's path as a person knows it: relative if the bundle's was.
+func shownAs(path string, r *check.Report) string {
+	if filepath.IsAbs(path) {
+		return r.Config
+	}
+	if filepath.Base(path) == filepath.Base(r.Config) {
+		return path
+	}
+	return filepath.Join(path, filepath.Base(r.Config))
+}
+
+func (a *app) printReport(r *check.Report, file, format string) error {
 	if format == "text" {
-		return a.print(a.findings(r))
+		return a.print(a.findings(r, file))
 	}
 	out, err := json.MarshalIndent(r, "", "    ")
 	if err != nil {
@@ -75,16 +87,16 @@ func (a *app) printReport(r *check.Report, format string) error {
 }
 
 // findings is the report for a person. Into a pipe nothing is written if nothing was found.
-func (a *app) findings(r *check.Report) string {
+func (a *app) findings(r *check.Report, file string) string {
 	p := &findingsPage{page: a.newPage()}
 	if len(r.Findings) == 0 {
 		if p.bold == "" {
 			return ""
 		}
-		return oneLine(r.Config) + ": no problems\n"
+		return oneLine(file) + ": no problems\n"
 	}
 	for i := range r.Findings {
-		p.finding(r.Config, &r.Findings[i])
+		p.finding(file, &r.Findings[i])
 	}
 	p.text(count(r.Errors, "error") + ", " + count(r.Warnings, "warning") + ", " + count(r.Notes, "note") + "\n")
 	return p.String()

@@ -2,10 +2,10 @@ package document
 
 import "strconv"
 
-// Locate finds the line and column of the value that path leads to, or of the last one on the way that is there: member
+// locate finds the line and column of the value that path leads to, or of the last one on the way that is there: member
 // names and indexes, as name spells a member's and strconv.Itoa an index. Of members given twice the last one counts. The
 // text is JSON, at least so far.
-func Locate(text string, path []string, name func(key string) string) (line, column int) {
+func locate(text string, path []string, name func(key string) string) (line, column int) {
 	l := locator{decoder: decoder{text: text}, name: name}
 	defer func() {
 		if r := recover(); r != nil {

@@ -6,8 +6,9 @@ import (
 )
 
 // mend makes the text JSON at pos, where message says that it is not, if the mistake is one of those that people make:
-// a comma too few or too many, or a comment. Nothing moves. The text is "" when that is not known; hint says what to do.
-func mend(text string, pos int, message string) (mended, hint string) {
+// a comma too few or too many, or a comment. Nothing moves. The text is "" when that is not known; hint says what to do, by the
+// lines of the text as it was written.
+func mend(written, text string, pos int, message string) (mended, hint string) {
 	if pos >= len(text) {
 		return "", missingEnd(text)
 	}
@@ -22,12 +23,12 @@ func mend(text string, pos int, message string) (mended, hint string) {
 			return blank(text, pos, end), "JSON has no comments: take it away"
 		}
 	case (c == '}' || c == ']') && last == ',':
-		line, column := place(text, before-1)
+		line, column := place(written, before-1)
 		return blank(text, before-1, before), fmt.Sprintf("take away the comma at line %d, column %d: there is none behind the last entry", line, column)
 	case c == ',' && (last == ',' || last == '{' || last == '['):
 		return blank(text, pos, pos+1), "take this comma away"
 	case strings.Contains(message, "want a comma") && strings.IndexByte(`"{[-0123456789tfn`, c) >= 0:
-		line, _ := place(text, before)
+		line, _ := place(written, before)
 		hint = fmt.Sprintf("put a comma at the end of line %d", line)
 		if before < pos {
 			return text[:before] + "," + text[before+1:], hint
@@ -43,18 +44,16 @@ func mend(text string, pos int, message string) (mended, hint string) {
 	return "", ""
 }
 
-// offset is where in the text the mistake is: place the other way round.
-func offset(text string, m *Mistake) int {
+// offset is where in the text a line and column are: place the other way round.
+func offset(text string, line, column int) int {
 	start := 0
-	for range m.Line - 1 {
+	for range line - 1 {
 		start += strings.IndexByte(text[start:], '\n') + 1
 	}
-	column := 1
 	for i := range text[start:] {
-		if column == m.Column {
+		if column--; column == 0 {
 			return start + i
 		}
-		column++
 	}
 	return len(text)
 }

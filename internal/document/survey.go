@@ -31,6 +31,8 @@ type Survey struct {
 	Text    string // the text, mended where it was not JSON, without a change of its length
 	Broken  bool   // it is still not JSON: the remarks are about what is in front of the last Syntax
 	Remarks []Remark
+
+	written string // the text as it was
 }
 
 const (
@@ -41,16 +43,21 @@ const (
 
 // Examine surveys a text that Decode is to read into a T. It takes a second pass, and time: it is for who wants to know all.
 func Examine[T any](text []byte, ignore ...string) *Survey {
-	s := &Survey{Text: string(text)}
+	s := &Survey{Text: string(text), written: string(text)}
 	var syntax []Remark
 	for {
 		p := surveyor{decoder: decoder{text: s.Text, ignore: ignore}, root: reflect.TypeFor[T]()}
 		broken := p.read()
+		for i := range p.remarks {
+			s.replace(&p.remarks[i].Mistake)
+		}
 		s.Remarks = append(syntax[:len(syntax):len(syntax)], p.remarks...)
 		if broken == nil {
 			return s
 		}
-		mended, hint := mend(s.Text, offset(s.Text, broken), broken.Message)
+		pos := offset(s.Text, broken.Line, broken.Column)
+		mended, hint := mend(s.written, s.Text, pos, broken.Message)
+		s.replace(broken)
 		remark := Remark{Syntax, *broken, hint}
 		if mended == "" || len(syntax) == mendLimit {
 			s.Broken = true
@@ -60,6 +67,17 @@ func Examine[T any](text []byte, ignore ...string) *Survey {
 		s.Text = mended
 		syntax = append(syntax, remark)
 	}
+}
+
+// replace turns a place in the mended text into the one in the text as it was: a comma can be in place of a line's end.
+func (s *Survey) replace(m *Mistake) {
+	m.Line, m.Column = place(s.written, offset(s.Text, m.Line, m.Column))
+}
+
+// Locate finds the line and column of the value that path leads to: see the function of that name.
+func (s *Survey) Locate(path []string, name func(key string) string) (line, column int) {
+	line, column = locate(s.Text, path, name)
+	return place(s.written, offset(s.Text, line, column))
 }
 
 // surveyor walks through a text along a type, and keeps no value.

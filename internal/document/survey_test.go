@@ -33,6 +33,7 @@ func TestExamine(t *testing.T) {
 		"{\n  \"String\": \"s\", \"INT\": 1\n}":        {`2:3 field-case String write "string"`, `2:18 field-case INT write "int"`},
 		`{"s\"tring" : 1, "a\\":2}`:                    {`1:2 unknown-field s"tring did you mean "string"?`, `1:18 unknown-field a\ `},
 		"{\n  \"string\": \"s\"\n  \"int\": 1\n}":      {`3:3 syntax  put a comma at the end of line 2`},
+		"{\n  \"string\": \"s\"\n  \"int\": \"x\"\n}":  {`3:3 syntax  put a comma at the end of line 2`, `3:10 type int want a number`},
 		`{"string":"s","strings":["a" "b",],"int":1,}`: {`1:30 syntax  comma`, `1:34 syntax  take away the comma at line 1, column 33`, `1:44 syntax  column 43`},
 		"{ // why\n\"string\": \"s\", /* two\nlines */ \"int\": \"x\" # x\n}": {
 			"1:3 syntax  no comments", "2:16 syntax  no comments", "3:21 syntax  no comments", "3:17 type int want a number",
@@ -121,10 +122,19 @@ func TestLocate(t *testing.T) {
 	for path, want := range map[string][2]int{
 		"": {1, 1}, "a": {2, 7}, "a 0": {2, 8}, "a 1 b/c": {2, 19}, "a 7": {2, 7}, "a 1 x": {2, 11}, "nothing": {1, 1}, "d f": {3, 28}, "a x": {2, 7},
 	} {
-		line, column := Locate(text, strings.Fields(path), func(key string) string { return key })
+		line, column := locate(text, strings.Fields(path), func(key string) string { return key })
 		if line != want[0] || column != want[1] {
 			t.Errorf("%q: %d:%d, want %v", path, line, column, want)
 		}
+	}
+}
+
+// A comma can come in place of a line's end, and the places stay those of the text as it was.
+func TestSurvey_Locate(t *testing.T) {
+	s := Examine[everything]([]byte("{\n\"string\": \"s\"\n\"int\": 1}"))
+	line, column := s.Locate([]string{"int"}, func(key string) string { return key })
+	if s.Broken || line != 3 || column != 8 {
+		t.Errorf("%d:%d in %q", line, column, s.Text)
 	}
 }
 

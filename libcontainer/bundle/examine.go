@@ -108,7 +108,7 @@ func follows(pointer, wrong string) bool {
 
 // Locate finds the line and column of the value at a JSON pointer, or of the last value on the way to it that is there.
 func (e *Examination) Locate(pointer string) (line, column int) {
-	return document.Locate(e.Text.Text, strings.Split(pointer, "/")[1:], escapePointer)
+	return e.Text.Locate(strings.Split(pointer, "/")[1:], escapePointer)
 }
 
 // Pointer makes a JSON pointer from member names and array indexes.

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+	"path"
 	"strings"
 
 	"tare/internal/document"
@@ -53,8 +55,23 @@ func (c *checker) problems() {
 // name makes an id of a check's name.
 func name(check string) string { return strings.ReplaceAll(check, " ", "-") }
 
+// misspelt is where a name stands that may be meant for the last step of a pointer.
+func (c *checker) misspelt(pointer string) (line int, found bool) {
+	above, last := path.Split(pointer)
+	for i := range c.e.Text.Remarks {
+		r := &c.e.Text.Remarks[i]
+		if r.Kind == document.Unknown && strings.HasSuffix(r.Hint, "\""+last+"\"?") && path.Dir(at(r.Path...)) == path.Clean(above) {
+			return r.Line, true
+		}
+	}
+	return 0, false
+}
+
 // mendProblem says what to do where the message, which says what is wanted, does not.
 func (c *checker) mendProblem(p *bundle.Found) string {
+	if line, found := c.misspelt(p.Pointer); found {
+		return fmt.Sprintf("is it misspelt in line %d?", line)
+	}
 	switch {
 	case p.Pointer == "/root/path":
 		return "unpack a root file system there, or correct the path: it is relative to the directory of config.json"
@@ -90,16 +107,7 @@ func nearestOf(message string) string {
 // section is where the specification speaks of the value at a pointer.
 func section(pointer string) string {
 	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	page, names := "config.md", [][2]string{
-		{"ociVersion", "Specification version"},
-		{"root", "Root"},
-		{"mounts", "Mounts"},
-		{"process", "Process"},
-		{"hostname", "Hostname"},
-		{"domainname", "Domainname"},
-		{"hooks", "POSIX-platform Hooks"},
-		{"annotations", "Annotations"},
-	}
+	page, names := "config.md", rootSections()
 	if steps[0] == "linux" && len(steps) > 1 {
 		steps = steps[1:]
 		page, names = "config-linux.md", linuxSections()
@@ -114,6 +122,19 @@ func section(pointer string) string {
 		}
 	}
 	return "runtime-spec, " + page
+}
+
+func rootSections() [][2]string {
+	return [][2]string{
+		{"ociVersion", "Specification version"},
+		{"root", "Root"},
+		{"mounts", "Mounts"},
+		{"process", "Process"},
+		{"hostname", "Hostname"},
+		{"domainname", "Domainname"},
+		{"hooks", "POSIX-platform Hooks"},
+		{"annotations", "Annotations"},
+	}
 }
 
 func linuxSections() [][2]string {

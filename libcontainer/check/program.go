@@ -146,6 +146,7 @@ func (c *checker) program(s *search, name string) {
 	}
 	var hidden *hiddenError
 	var denied *file
+	deniedPath := ""
 	defer func() { denied.close() }()
 	for _, dir := range s.dirs() {
 		f, err := s.view.walk(path.Join(dir, name))
@@ -154,17 +155,17 @@ func (c *checker) program(s *search, name string) {
 			hidden = h
 		case err == nil && f.barred == "" && !f.isDir() && s.ids.may(&f.stat, 1):
 			defer f.close()
-			c.executable(s, f, f.path)
+			c.executable(s, f, path.Join(dir, name))
 			return
 		case err == nil && denied == nil && !f.isDir():
-			denied = f
+			denied, deniedPath = f, path.Join(dir, name)
 		default:
 			f.close()
 		}
 	}
 	switch {
 	case denied != nil:
-		c.executable(s, denied, denied.path)
+		c.executable(s, denied, deniedPath)
 	case hidden != nil:
 		c.noProgram(s, name, hidden)
 	default:
@@ -197,7 +198,8 @@ func (c *checker) likely(s *search, name string) string {
 	var all []string
 	for _, dir := range s.dirs() {
 		if f, err := s.view.walk(dir); err == nil {
-			all = append(all, c.names(f)...)
+			names, _ := c.names(f)
+			all = append(all, names...)
 			f.close()
 		}
 	}
@@ -208,17 +210,20 @@ func (c *checker) likely(s *search, name string) string {
 const namesLimit = 10000
 
 // names are entries of a directory.
-func (c *checker) names(f *file) []string {
+func (c *checker) names(f *file) ([]string, error) {
 	if f.fd < 0 || !f.isDir() {
-		return nil
+		return nil, nil
 	}
 	dir, err := c.proc.ReopenFD(f.fd, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return nil
+		return nil, errno(err)
 	}
 	defer dir.Close()
-	names, _ := dir.Readdirnames(namesLimit)
-	return names
+	names, err := dir.Readdirnames(namesLimit)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
 }
 
 // noProgram says why there is nothing at the program's path.
@@ -241,7 +246,7 @@ func (c *checker) noProgram(s *search, name string, err error) {
 		return
 	}
 	f := Finding{
-		ID: "program-missing", Severity: s.severe(), Pointer: s.pointer, Why: "execve(2)",
+		ID: "program-missing", Severity: s.severe(), Pointer: s.pointer, Why: "execve(2): " + errnoName(absent.errno),
 		Message: fmt.Sprintf("exec: %q: stat %s: %v", name, name, absent.errno),
 		Mend:    "install it in the root file system, or correct the path",
 	}
@@ -361,6 +366,21 @@ func (c *checker) noFormat(s *search, head []byte, name string) {
 		f.Mend = "save it as UTF-8 without a byte order mark"
 	}
 	c.add(f)
+}
+
+// errnoName is how manuals name the numbers that a look-up can end with.
+func errnoName(n unix.Errno) string {
+	switch n {
+	case unix.ENOENT:
+		return "ENOENT"
+	case unix.ENOTDIR:
+		return "ENOTDIR"
+	case unix.ELOOP:
+		return "ELOOP"
+	case unix.EACCES:
+		return "EACCES"
+	}
+	return n.Error()
 }
 
 // kindOf names a kind of file.

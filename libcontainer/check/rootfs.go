@@ -21,7 +21,11 @@ func (c *checker) rootfs() {
 		return
 	}
 	defer root.close()
-	names := c.names(root)
+	names, err := c.names(root)
+	if err != nil {
+		c.unseen(at("root", "path"), "what is in "+c.e.Rootfs, err)
+		return
+	}
 	f := Finding{ID: "rootfs-empty", Severity: Warning, Pointer: at("root", "path"), Why: section("/root") + ": the root file system of the container"}
 	if c.spec.Process != nil {
 		f.Severity = Error
@@ -31,7 +35,7 @@ func (c *checker) rootfs() {
 	}
 	switch {
 	case len(names) == 0:
-		f.Message = fmt.Sprintf("%s is empty, or cannot be read", c.e.Rootfs)
+		f.Message = c.e.Rootfs + " is empty"
 		f.Mend = "unpack a root file system there, for instance: tar -C " + c.e.Rootfs + " -xf rootfs.tar"
 	case slices.Contains(names, "oci-layout"), slices.Contains(names, "manifest.json") && !slices.Contains(names, "bin"):
 		f.Message = fmt.Sprintf("%s holds an image with its layers, not the files of one", c.e.Rootfs)
@@ -69,6 +73,6 @@ func (c *checker) isTree(name string) bool {
 		return false
 	}
 	defer f.close()
-	names := c.names(f)
+	names, _ := c.names(f)
 	return slices.Contains(names, "bin") && (slices.Contains(names, "etc") || slices.Contains(names, "usr"))
 }
