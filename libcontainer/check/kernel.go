@@ -26,7 +26,11 @@ func (c *checker) kernel() {
 	if err != nil {
 		return
 	}
-	release := strings.TrimSpace(string(text))
+	c.tooOld(strings.TrimSpace(string(text)))
+}
+
+// tooOld tells what a kernel of that release does not have.
+func (c *checker) tooOld(release string) {
 	major, minor, ok := parseRelease(release)
 	if !ok {
 		return
