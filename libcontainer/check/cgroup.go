@@ -1,12 +1,16 @@
 package check
 
 import (
+	"os"
+	"path"
 	"reflect"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"tare/cgroups"
+	"tare/internal/sys"
 	"tare/libcontainer/bundle"
 )
 
@@ -35,6 +39,9 @@ func (c *checker) cgroup() {
 		return
 	}
 	c.taken(manager)
+	if config.Rootless && !config.Systemd && len(single(resources)) > 0 {
+		c.delegated(manager.State())
+	}
 	_ = manager.Close()
 	for _, one := range single(resources) {
 		if c.hasProblem(one.pointer) {
@@ -74,6 +81,31 @@ func (c *checker) taken(m cgroups.Manager) {
 		ID: "cgroup-in-use", Severity: Warning, Pointer: at("linux", "cgroupsPath"), Message: "there are processes in this cgroup: a create refuses while they are",
 		Why: "runtime-spec, config-linux.md, Cgroups Path", Mend: "is the container running already? If not, take another path",
 	})
+}
+
+// delegated looks whether an ordinary user may make the cgroup that is to hold limits. Where controllers are on cgroup v1 there are as
+// many answers as hierarchies, and a create tells.
+func (c *checker) delegated(s cgroups.State) {
+	if s.Path == "" || len(s.V1) > 0 {
+		return
+	}
+	caller := &ids{uid: uint32(os.Geteuid()), groups: []uint32{uint32(os.Getegid())}}
+	for dir := path.Dir(s.Path); dir != "/"; dir = path.Dir(dir) {
+		fd, err := sys.Openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			continue
+		}
+		st, err := sys.Fstat(fd)
+		sys.Close(fd)
+		if err == nil && !caller.may(&st, 2) {
+			c.add(Finding{
+				ID: "cgroup-not-delegated", Severity: Error, Pointer: at("linux", "resources"), Message: "the caller may not make a cgroup for these limits in " + dir,
+				Why:  "cgroups(7): a cgroup is made by who owns the one above",
+				Mend: "have it delegated (systemd-run --user --scope -p Delegate=yes), use --systemd-cgroup, or take the limits away",
+			})
+		}
+		return
+	}
 }
 
 // limited is a config's resources with one limit alone.

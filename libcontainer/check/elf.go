@@ -178,11 +178,7 @@ func (c *checker) loader(s *search, e *elf, name string) {
 	case strings.Contains(e.interp, "ld-linux"), strings.Contains(e.interp, "ld64.so"):
 		f.Mend = "it is built for glibc (Debian, Fedora): take a program built for this image, install libc6 (gcompat on Alpine), or build it static (CGO_ENABLED=0 for Go)"
 	}
-	loader, err := s.view.walk(path.Join(s.cwd, e.interp))
-	if path.IsAbs(e.interp) {
-		loader.close()
-		loader, err = s.view.walk(e.interp)
-	}
+	loader, err := s.view.walk(s.file(e.interp))
 	if err != nil {
 		var absent *absentError
 		if errors.As(err, &absent) {

@@ -110,7 +110,8 @@ func (c *checker) bindOptions(i int, m *specs.Mount, o *mountopt.Options) {
 // filesystem looks at a mount of a new file system.
 func (c *checker) filesystem(i int, m *specs.Mount, o *mountopt.Options) {
 	cv := cover{index: i, fd: -1, noexec: o.Attrs.Set&unix.MOUNT_ATTR_NOEXEC != 0}
-	cv.fresh = m.Type == "tmpfs" && !o.Has(mountopt.TmpCopyUp) && path.Clean("/"+m.Destination) != "/dev"
+	cv.copied = m.Type == "tmpfs" && o.Has(mountopt.TmpCopyUp)
+	cv.fresh = m.Type == "tmpfs" && path.Clean("/"+m.Destination) != "/dev"
 	if m.Type != "cgroup" && m.Type != "" && !c.knowsFilesystem(m.Type) {
 		f := Finding{
 			ID: "filesystem-unknown", Severity: Warning, Pointer: at("mounts", i, "type"), Message: "this kernel knows no file system " + quote(m.Type) + ", unless one of its modules does",

@@ -18,10 +18,14 @@ func (c *checker) process() {
 	if p == nil || len(p.Args) == 0 || p.Args[0] == "" {
 		return
 	}
-	if !path.IsAbs(p.Cwd) {
-		return // an error of its own
+	if path.IsAbs(p.Cwd) {
+		c.cwd(p.Cwd)
+	} else if strings.Contains(p.Args[0], "/") && !path.IsAbs(p.Args[0]) {
+		return // there is no telling from where, which is an error of its own
 	}
-	c.cwd(p.Cwd)
+	if !strings.Contains(p.Args[0], "/") && c.hasProblem(at("process", "env")) {
+		return // nor where to look
+	}
 	s := search{view: c.view, ids: c.ids, pointer: at("process", "args", 0), env: p.Env, cwd: p.Cwd, hooked: c.hooked()}
 	name := p.Args[0]
 	_, set := s.variable("PATH")
@@ -113,11 +117,17 @@ func (s *search) dirs() []string {
 	}
 	dirs := strings.Split(list, ":")
 	for i, dir := range dirs {
-		if !path.IsAbs(dir) {
-			dirs[i] = path.Join(s.cwd, dir)
-		}
+		dirs[i] = s.file(dir)
 	}
 	return dirs
+}
+
+// file is a path that may begin at the working directory.
+func (s *search) file(name string) string {
+	if path.IsAbs(name) {
+		return name
+	}
+	return path.Join("/", s.cwd, name)
 }
 
 // severe is what comes of a file that is not there.
@@ -131,11 +141,7 @@ func (s *search) severe() Severity {
 // program finds what execvp(3) would execute, and looks at it.
 func (c *checker) program(s *search, name string) {
 	if strings.Contains(name, "/") {
-		file := name
-		if !path.IsAbs(name) {
-			file = path.Join("/", s.cwd, name)
-		}
-		f, err := s.view.walk(file)
+		f, err := s.view.walk(s.file(name))
 		if err != nil {
 			c.noProgram(s, name, err)
 			return

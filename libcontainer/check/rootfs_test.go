@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,11 +105,7 @@ func expect(t *testing.T, r *Report, wanted []want) {
 		t.Skip("an ordinary user is told of more")
 	}
 	for _, w := range wanted {
-		found := false
-		for _, f := range r.Findings {
-			found = found || f.ID == w.id && f.Severity == w.severity && f.Pointer == w.pointer && strings.Contains(f.Message+" "+f.Mend, w.text)
-		}
-		if !found {
+		if !has(r, w) {
 			t.Errorf("no %+v", w)
 		}
 	}
@@ -120,6 +117,12 @@ func expect(t *testing.T, r *Report, wanted []want) {
 			t.Logf("%+v", f)
 		}
 	}
+}
+
+func has(r *Report, w want) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.ID == w.id && f.Severity == w.severity && f.Pointer == w.pointer && strings.Contains(f.Message+" "+f.Mend, w.text)
+	})
 }
 
 func both(a, b func(*specs.Spec)) func(*specs.Spec) {

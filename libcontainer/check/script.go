@@ -50,11 +50,7 @@ func (c *checker) script(s *search, head []byte, name string) {
 
 // interpreter looks at the one that a script has.
 func (c *checker) interpreter(s *search, f Finding, name, interpreter, argument string) {
-	file := interpreter
-	if !path.IsAbs(file) {
-		file = path.Join(s.cwd, file)
-	}
-	found, err := s.view.walk(file)
+	found, err := s.view.walk(s.file(interpreter))
 	if absent := (*absentError)(nil); errors.As(err, &absent) {
 		f.Message = fmt.Sprintf("%s is a script for %s, which is not there", quote(name), interpreter)
 		f.Mend = "install " + interpreter + c.where(s) + ", or name another interpreter in the script's first line"

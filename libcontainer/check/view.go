@@ -27,6 +27,7 @@ type cover struct {
 	fd     int    // O_PATH of the file or directory that a bind mount shows; -1 of anything else
 	isDir  bool
 	fresh  bool // a tmpfs, which begins empty
+	copied bool // a tmpfs, which begins with what it covers
 	noexec bool
 }
 
@@ -168,7 +169,7 @@ func (v *view) open(clean string, rest []string) (*file, error) {
 // covering is the mount that a path lies on: the last one made at it or above it.
 func (v *view) covering(clean string) *cover {
 	for i := len(v.covers) - 1; i >= 0; i-- {
-		if c := &v.covers[i]; below(clean, c.at) {
+		if c := &v.covers[i]; below(clean, c.at) && !c.copied {
 			return c
 		}
 	}

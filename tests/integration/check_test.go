@@ -295,3 +295,25 @@ func TestCheckAsUser(t *testing.T) {
 		t.Errorf("what cannot be seen is missing: %s", res.Stdout)
 	}
 }
+
+// Limits of an ordinary user take a cgroup that is that user's to make, and check knows before.
+func TestCheckDelegation(t *testing.T) {
+	needCheck(t)
+	NeedRoot(t)
+	if !CgroupV2() {
+		t.Skip("cgroup v1 has as many owners as hierarchies")
+	}
+	c := NewContainer(t, WithUserNamespace(12345, 1), WithoutNamespace(specs.NetworkNamespace), WithoutMount("/dev/pts", "/sys"))
+	c.AsUser(12345, 12345)
+	if findings, code := check(t, c); len(findings) != 0 || code != 0 {
+		t.Errorf("without limits: %d %+v", code, findings)
+	}
+	c.Run().OK(t)
+	c.Spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(10))}}
+	c.WriteSpec(t)
+	findings, code := check(t, c)
+	if code != 1 || len(findings) != 1 || findings[0].ID != "cgroup-not-delegated" {
+		t.Errorf("with a limit: %d %+v", code, findings)
+	}
+	c.Run().Fails(t, "delegated")
+}
