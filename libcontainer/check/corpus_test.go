@@ -57,10 +57,11 @@ func ofConfig(id string) bool {
 	return id == "type" || slices.ContainsFunc(bundle.CheckNames(), func(check string) bool { return name(check) == id })
 }
 
-// Nothing is found in what is without fault. What two files have on purpose is a warning.
+// Nothing is found in what is without fault. What some files have on purpose is a warning.
 func TestValid(t *testing.T) {
 	onPurpose := map[string][]string{
 		"extremes.json": {"/mounts/0/destination"},
+		"no-linux.json": {"/linux/namespaces"},
 		"foreign.json": {
 			"/process/commandLine", "/process/tomorrow", "/novelty", "/linux/novelty", "/linux/namespaces/0/novelty", "/linux/intelRdtX",
 		},
