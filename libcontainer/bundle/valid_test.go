@@ -97,11 +97,16 @@ func TestValidateParts(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	spec := &specs.Spec{
 		Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL", "CAP_FLY"}, Ambient: []string{"cap_kill"}}},
-		Mounts:  []specs.Mount{{Destination: "/a"}, {Destination: "b"}},
+		Mounts: []specs.Mount{
+			{Destination: "/a", Type: "tmpfs", Options: []string{"size=1k"}},
+			{Destination: "b", Type: "bind", Options: []string{"ro", "size=1k", "rbind", "rprivate", "X-mount.mkdir"}},
+		},
 	}
 	want := []string{
 		`/linux/namespaces: none of type "mount": the container's mounts are made in the runtime's, below root.path`,
 		`/mounts/1/destination: relative destinations are deprecated: "b" is taken from /`,
+		`/mounts/1/options: "size=1k" is an option of a filesystem, and ignored: a bind mount has that of its source`,
+		`/mounts/1/options: "X-mount.mkdir" is an option of a filesystem, and ignored: a bind mount has that of its source`,
 		`/process/capabilities/bounding/1: unknown capability "CAP_FLY" is ignored`,
 		`/process/capabilities/ambient/0: unknown capability "cap_kill" is ignored`,
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tare/libcontainer/creds"
+	"tare/libcontainer/mountopt"
 )
 
 // HookNames are the names of the lists of hooks, in the order in which they run.
@@ -29,6 +30,7 @@ func Warnings(spec *specs.Spec) []string {
 			warnings = append(warnings, fmt.Sprintf("%s: relative destinations are deprecated: %s is taken from /",
 				at("mounts", i, "destination"), quote(d)))
 		}
+		warnings = append(warnings, bindWarnings(&spec.Mounts[i], i)...)
 	}
 	if spec.Process == nil || spec.Process.Capabilities == nil {
 		return warnings
@@ -50,6 +52,19 @@ func Warnings(spec *specs.Spec) []string {
 					at("process", "capabilities", set.name, i), quote(name)))
 			}
 		}
+	}
+	return warnings
+}
+
+// bindWarnings tells of options that would go to a filesystem, of which a bind mount makes none: mount(2) ignores them.
+func bindWarnings(m *specs.Mount, index int) (warnings []string) {
+	o, err := mountopt.Parse(m.Options)
+	if err != nil || !o.Has(mountopt.Bind) && m.Type != "bind" {
+		return nil
+	}
+	for _, d := range o.Data {
+		warnings = append(warnings, fmt.Sprintf("%s: %s is an option of a filesystem, and ignored: a bind mount has that of its source",
+			at("mounts", index, "options"), quote(d.String())))
 	}
 	return warnings
 }
