@@ -20,10 +20,10 @@ PAGES   := $(wildcard man/*.8.md)
 tare: $(SOURCES) Makefile ## build ./tare, static (the default)
 	$(BUILD) -ldflags '$(LDFLAGS)' -o $@ .
 
-.PHONY: help run test test-vm bench fuzz lint man install cross clean
+.PHONY: help run test test-vm conformance conformance-vm bench fuzz lint man install cross clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 run: tare ## run a container under limits, and show what it sees beside what the host has
 	@$(GO) run ./tests/demo -tare ./tare
@@ -41,6 +41,20 @@ test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest 
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
 	./tests/vm/vm -guest small -with secilc -append 'lsm=selinux enforcing=1' -bin ./tare \
 	  -tests ./tests/integration -run '^Test(SELinux|Labels)'
+
+conformance: tare ## run runtime-tools' validation suite, beside runc, and compare with the known deviations
+	$(GO) build -o tests/conformance/conformance ./tests/conformance
+	./tests/conformance/conformance -runtime ./tare -peer runc
+	./tests/conformance/conformance -runtime ./tare -peer runc -environment v2
+
+CONFORMANCE_PEERS ?= runc,crun
+conformance-vm: tare ## run the same in a pure cgroup v2 guest, beside runc and crun
+	$(GO) build -o tests/vm/vm ./tests/vm
+	CGO_ENABLED=0 $(GO) build -o tests/conformance/conformance ./tests/conformance
+	dir=$$(mktemp -d) && trap 'rm -r "$$dir"' EXIT && ./tests/conformance/conformance -build "$$dir/suite" && \
+	  ./tests/vm/vm -guest small -with runc,crun -mem 2048 -bin ./tare -add "$$dir/suite:/conformance" -timeout 90m -results "$$dir/results" -v -- \
+	  /conformance/conformance -programs /conformance -deviations /conformance/deviations.txt -limit 5m -json /results/vm.json \
+	  -runtime /usr/local/bin/tare -peer $(CONFORMANCE_PEERS)
 
 bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
 	$(GO) run ./tests/bench -tare ./tare -json bench.json
@@ -72,4 +86,4 @@ cross: ## build for every architecture
 	done
 
 clean: ## remove what was built
-	rm -f tare tests/vm/vm tests/report/report bench.json man/*.8
+	rm -f tare tests/vm/vm tests/conformance/conformance tests/report/report bench.json man/*.8
