@@ -35,6 +35,7 @@ type creation struct {
 	state   *state.State
 	cgroup  cgroups.Manager
 	filter  *seccomp.Program
+	agent   *state.Agent // nil for a filter without notifications
 	console consoleEnd
 	fifo    *os.File
 	init    *launch.Init
@@ -164,8 +165,12 @@ func (c *creation) planCgroup() (err error) {
 }
 
 func (c *creation) compileFilter() (err error) {
-	if l := c.bundle.Spec.Linux; l != nil {
-		c.filter, err = compileFilter(l.Seccomp)
+	l := c.bundle.Spec.Linux
+	if l == nil {
+		return nil
+	}
+	if c.filter, err = compileFilter(l.Seccomp); err == nil {
+		c.agent, err = findAgent(c.filter, l.Seccomp, c.bundle.Dir)
 	}
 	return err
 }
@@ -195,6 +200,7 @@ func (c *creation) reserve() (err error) {
 		Created: time.Now().UTC(), Creating: true, NoNewKeyring: c.o.NoNewKeyring,
 		NoProcess: spec.Process == nil, Ground: ground,
 		NetDevices: c.network.devices, IntelRdt: c.rdtState(),
+		Agent: c.agent,
 	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
@@ -269,6 +275,11 @@ func (c *creation) startInit() (err error) {
 		}
 		defer c.fifo.Close()
 	}
+	startSocket, err := c.startSocket()
+	if err != nil {
+		return err
+	}
+	defer startSocket.Close() // nil does no harm
 	dir, err := c.cgroup.Dir()
 	if err != nil {
 		return err
@@ -281,7 +292,8 @@ func (c *creation) startInit() (err error) {
 	pidsMax, err := c.startLimit(config)
 	if err == nil {
 		c.init, err = launch.Start(launch.Options{
-			Spec: c.bundle.Spec, Config: config, Exe: c.exe, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), PidsMax: pidsMax, Warn: c.warn,
+			Spec: c.bundle.Spec, Config: config, Exe: c.exe, Cgroup: dir, Fifo: c.fifo, Console: c.console.file(), PidsMax: pidsMax,
+			StartSocket: startSocket, Warn: c.warn,
 		})
 	}
 	pidsMax.Close() // nil does no harm
@@ -290,6 +302,14 @@ func (c *creation) startInit() (err error) {
 		return startError(err)
 	}
 	return c.settle(config)
+}
+
+// startSocket is where a listener gets to whoever starts the container.
+func (c *creation) startSocket() (*os.File, error) {
+	if c.run || c.agent == nil {
+		return nil, nil
+	}
+	return c.dir.MakeStartSocket()
 }
 
 // startLimit tells the init stage of the limit that it could not live under itself.
@@ -434,7 +454,9 @@ func (c *creation) record() error {
 // handOver lets the init process go, to wait at the fifo or, in a run, to execute the workload.
 func (c *creation) handOver() error {
 	err := c.init.Go()
-	if err == nil {
+	if err == nil && c.run {
+		err = c.init.Execute(newAgent(c.state, c.agent, specs.StateCreated))
+	} else if err == nil {
 		err = c.init.AwaitExec()
 	}
 	if err == nil && !c.run {

@@ -15,6 +15,7 @@ import (
 	"tare/libcontainer/bundle"
 	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
+	"tare/libcontainer/state"
 	"tare/nsenter"
 	"tare/seccomp"
 
@@ -36,6 +37,7 @@ type execution struct {
 	process   *specs.Process
 	cgroup    cgroups.Manager
 	filter    *seccomp.Program
+	agent     *state.Agent // nil for a filter without notifications
 	console   consoleEnd
 	entrant   *launch.Entrant
 	born      bool // in its cgroup; else the process is moved there
@@ -187,7 +189,9 @@ func (e *execution) checkLabels() error { return checkLabels(e.process, "") }
 func (e *execution) checkOutputs() error { return checkPidFile(e.o.PidFile) }
 
 func (e *execution) compileFilter() (err error) {
-	e.filter, err = compileFilter(e.config.Linux.Seccomp)
+	if e.filter, err = compileFilter(e.config.Linux.Seccomp); err == nil {
+		e.agent, err = findAgent(e.filter, e.config.Linux.Seccomp, e.container.state.Bundle)
+	}
 	return err
 }
 
@@ -299,7 +303,8 @@ func (e *execution) configure() error {
 }
 
 func (e *execution) awaitExecution() error {
-	if err := e.entrant.Await(e.place); err != nil {
+	agent := newAgent(e.container.state, e.agent, specs.StateRunning)
+	if err := e.entrant.Await(agent, e.place); err != nil {
 		return execStartError(e.explain(err))
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"tare/cgroups"
 	"tare/internal/sys"
+	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,9 @@ func (c *Container) Start() error {
 		return err
 	}
 	if err := c.reload(); err != nil { // a create may have been at work until now
+		return err
+	}
+	if err := checkAgent(c.state.Agent); err != nil { // it stays a created container then
 		return err
 	}
 	notify, err := c.listenNotify()
@@ -130,7 +134,13 @@ func (c *Container) releaseInit(init int) error {
 	if err := c.dir.RemoveFifo(); err != nil {
 		return err
 	}
-	said, err := c.hearOut(fd)
+	said, err := "", c.passListener(init)
+	if err == nil {
+		said, err = c.hearOut(fd)
+	}
+	if err != nil && c.state.Agent != nil { // or it would wait for who answers it
+		err = startError(errors.Join(err, sys.PidfdSendSignal(init, unix.SIGKILL)))
+	}
 	if err != nil {
 		return err
 	}
@@ -155,8 +165,7 @@ func (c *Container) hearOut(fifo int) (string, error) {
 	var said []byte
 	buf := make([]byte, 4096)
 	for len(said) < maxSaid {
-		fds := []unix.PollFd{{Fd: int32(fifo), Events: unix.POLLIN}}
-		if _, err := sys.Poll(fds, -1); err != nil {
+		if err := c.awaitWord(fifo); err != nil {
 			return "", err
 		}
 		n, err := unix.Read(fifo, buf)
@@ -172,6 +181,15 @@ func (c *Container) hearOut(fifo int) (string, error) {
 		said = append(said, buf[:n]...)
 	}
 	return string(said), nil
+}
+
+// awaitWord waits for a word of the init process, or its end. An agent may have to answer before the workload is executed.
+func (c *Container) awaitWord(fifo int) error {
+	if c.state.Agent != nil {
+		return launch.AwaitAnswered(fifo)
+	}
+	_, err := sys.Poll([]unix.PollFd{{Fd: int32(fifo), Events: unix.POLLIN}}, -1)
+	return err
 }
 
 // end kills the init process and waits for its end.

@@ -3,6 +3,7 @@ package nsenter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -31,6 +32,13 @@ type Spawn struct {
 	// Early loads the filter and sets the capabilities before the fork, so that nobody in the PID namespace meets a
 	// process that may do more than the workload. The filter must admit Calls.
 	Early bool
+
+	// Relay gets the listener of a Filter with notifications; nil with any other. Flags has SECCOMP_FILTER_FLAG_NEW_LISTENER
+	// then. The thread that waits at the relay closes the listener and, with Early, Link before it releases: the workload, which
+	// others may trace, is to have neither. Without Early the workload shares its descriptors with the calling process
+	// until then, whose thread also ends that process.
+	Relay *Relay
+	Link  int // at or above Keep, kept open for that thread; nothing without Relay
 
 	Keep   int // descriptors 0 to Keep-1 are the workload's
 	Report int // pipe to who reads it with Hear. At or above Keep, like
@@ -75,13 +83,18 @@ type heir struct {
 	capHdr  unix.CapUserHeader
 	capData [2]unix.CapUserData
 	report  int
+	kept    []int // descriptors from Keep on, ascending
 }
 
 // Become forks the workload, as a child of the calling process's parent, into the PID namespace that the calling thread
 // has chosen with setns(2), and ends the calling process. What becomes of it goes to the pipe.
 // Preconditions: the process has no other threads that matter, and signals are as the workload is to have them.
 func (s *Spawn) Become() {
-	h := &heir{Spawn: s, report: s.Report}
+	h := &heir{Spawn: s, report: s.Report, kept: []int{s.Report, s.Gate}}
+	if s.Relay != nil {
+		h.kept = append(h.kept, s.Link)
+	}
+	slices.Sort(h.kept)
 	if len(s.Filter) > 0 {
 		h.prog = unix.SockFprog{Len: uint16(len(s.Filter)), Filter: &s.Filter[0]}
 	}
@@ -107,12 +120,19 @@ func becomeHeir(h *heir) {
 	if h.Early {
 		h.judge()
 	}
-	pid, errno := forkSibling()
+	shared := uintptr(0)
+	if h.Relay != nil && !h.Early {
+		shared = unix.CLONE_FILES
+	}
+	pid, errno := forkSibling(shared)
 	if errno != 0 {
 		h.fail(stepSpawn, errno)
 	}
 	if pid != 0 {
 		sayTo(h.report, stepPid, int32(pid))
+		if shared != 0 {
+			h.Relay.stay(pid)
+		}
 		exit(0)
 	}
 	h.wait()
@@ -130,8 +150,8 @@ func becomeHeir(h *heir) {
 //
 //go:nosplit
 //go:norace
-func forkSibling() (uintptr, syscall.Errno) {
-	first, second := uintptr(unix.CLONE_PARENT), uintptr(0)
+func forkSibling(shared uintptr) (uintptr, syscall.Errno) {
+	first, second := unix.CLONE_PARENT|shared, uintptr(0)
 	if cloneStackFirst {
 		first, second = second, first
 	}
@@ -153,18 +173,17 @@ func (h *heir) defaultSignals() {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
 }
 
-// closeRest leaves the workload's descriptors and the pipes: who may trace the workload could take the rest from it.
+// closeRest leaves the workload's descriptors, the pipes and the link: who may trace the workload could take the rest from it.
 //
 //go:nosplit
 //go:norace
 func (h *heir) closeRest() {
-	low, high := h.report, h.Gate
-	if low > high {
-		low, high = high, low
+	low := uintptr(h.Keep)
+	for _, fd := range h.kept {
+		h.closeRange(low, uintptr(fd))
+		low = uintptr(fd) + 1
 	}
-	h.closeRange(uintptr(h.Keep), uintptr(low))
-	h.closeRange(uintptr(low)+1, uintptr(high))
-	h.closeRange(uintptr(high)+1, 1<<32-1)
+	h.closeRange(low, 1<<32-1)
 }
 
 // closeRange closes from low to below high.
@@ -186,9 +205,15 @@ func (h *heir) closeRange(low, high uintptr) {
 //go:norace
 func (h *heir) judge() {
 	if h.prog.Len > 0 {
-		_, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(h.Flags), uintptr(unsafe.Pointer(&h.prog)))
+		if h.Relay != nil {
+			h.Relay.Begin()
+		}
+		listener, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(h.Flags), uintptr(unsafe.Pointer(&h.prog)))
 		if errno != 0 {
 			h.fail(stepFilter, errno)
+		}
+		if h.Relay != nil {
+			h.Relay.Leave(int(listener))
 		}
 	}
 	if h.capHdr.Version != 0 {

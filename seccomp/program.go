@@ -20,10 +20,8 @@ type Program struct {
 	Listener bool
 }
 
-// errNeedsListener is Load's answer for a program with notifications. The way to load one, LoadListener (the same call with
-// SECCOMP_FILTER_FLAG_NEW_LISTENER, and SECCOMP_FILTER_FLAG_TSYNC_ESRCH where TSYNC is set, since both want the return value), belongs
-// beside Load.
-var errNeedsListener = errors.New("load seccomp program: SCMP_ACT_NOTIFY is not supported yet")
+// errNeedsListener is Load's answer for a program with notifications.
+var errNeedsListener = errors.New("load seccomp program: it has SCMP_ACT_NOTIFY, and so a listener, which this way of loading leaves nobody")
 
 // Load installs the program on the calling thread, for it and all that it starts; with SECCOMP_FILTER_FLAG_TSYNC on the process's other
 // threads too. The thread needs no_new_privs, or CAP_SYS_ADMIN in its user namespace. When the program is in force Load returns at once,
@@ -34,14 +32,29 @@ func (p *Program) Load() error {
 	if p.Listener {
 		return errNeedsListener
 	}
-	thread, err := sys.SeccompSetFilter(p.Flags, p.Filter)
+	thread, err := p.load(p.Flags)
+	if err == nil && thread != 0 {
+		err = fmt.Errorf("load seccomp program: thread %d has filters of its own and cannot follow (SECCOMP_FILTER_FLAG_TSYNC)", thread)
+	}
+	return err
+}
+
+// LoadListener is Load for a program with notifications. It returns the listener, close-on-exec, which the caller owns; see
+// seccomp_unotify(2). Until somebody receives from it, each call that the program notifies of waits, whoever makes it.
+func (p *Program) LoadListener() (int, error) {
+	flags := p.Flags | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	if flags&unix.SECCOMP_FILTER_FLAG_TSYNC != 0 {
+		flags |= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH // both want to be the return value
+	}
+	return p.load(flags)
+}
+
+func (p *Program) load(flags uint) (int, error) {
+	r, err := sys.SeccompSetFilter(flags, p.Filter)
 	if err != nil {
-		return fmt.Errorf("load seccomp program of %d instructions%s: %w", len(p.Filter), p.hint(err), err)
+		return 0, fmt.Errorf("load seccomp program of %d instructions%s: %w", len(p.Filter), p.hint(err), err)
 	}
-	if thread != 0 {
-		return fmt.Errorf("load seccomp program: thread %d has filters of its own and cannot follow (SECCOMP_FILTER_FLAG_TSYNC)", thread)
-	}
-	return nil
+	return r, nil
 }
 
 // hint explains the usual causes of err.
@@ -49,6 +62,10 @@ func (p *Program) hint(err error) string {
 	switch {
 	case errors.Is(err, unix.EACCES):
 		return " without no_new_privs or CAP_SYS_ADMIN"
+	case errors.Is(err, unix.EBUSY):
+		return ", SCMP_ACT_NOTIFY while a filter around tare has a listener already"
+	case errors.Is(err, unix.ESRCH):
+		return ", a thread has filters of its own and cannot follow (SECCOMP_FILTER_FLAG_TSYNC)"
 	case errors.Is(err, unix.EINVAL):
 		for _, name := range KnownFlags() {
 			bit := flagBit(specs.LinuxSeccompFlag(name))

@@ -37,13 +37,19 @@ func ConnectUnixBy(path string, deadline time.Time) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
+	address, done, err := unixAddress(path)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	defer done()
 	err = retryEINTR(func() error {
 		// The backlog of a unix socket cannot be polled for. connect(2) waits for it, for as long as SO_SNDTIMEO says.
 		left := unix.NsecToTimeval(max(time.Until(deadline), time.Millisecond).Nanoseconds())
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &left); err != nil {
 			return err
 		}
-		return unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		return unix.Connect(fd, address)
 	})
 	switch {
 	case err == nil:

@@ -111,7 +111,7 @@ func tells(err error, want expectation) bool {
 	}
 }
 
-// unexpected are the problems at pointers that nobody expects. That a part is not built yet may come on top of any mistake.
+// unexpected are the problems at pointers that nobody expects.
 func unexpected(err error, expected []expectation) (surplus []Problem) {
 	var problems Problems
 	if !errors.As(err, &problems) {
@@ -124,9 +124,7 @@ next:
 				continue next
 			}
 		}
-		if !strings.HasSuffix(p.Message, notYetMessage) {
-			surplus = append(surplus, p)
-		}
+		surplus = append(surplus, p)
 	}
 	return surplus
 }

@@ -45,7 +45,6 @@ var checks = [...]check{
 	{"memory policy", checkMemoryPolicy},
 	{"personality", checkPersonality},
 	{"labels", checkLabels},
-	{"not supported yet", checkUnsupported},
 }
 
 // Validate finds all mistakes that can be seen in the config itself. It has no side effect and looks at nothing but spec.

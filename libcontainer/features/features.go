@@ -1,7 +1,6 @@
 package features
 
 import (
-	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
@@ -59,13 +58,10 @@ func cgroup() *features.Cgroup {
 	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: yes(), SystemdUser: yes(), Rdma: yes()}
 }
 
-// seccompFeatures leaves the action out that needs a listener: see bundle's list of what is not supported yet.
 func seccompFeatures() *features.Seccomp {
 	return &features.Seccomp{
-		Enabled: yes(),
-		Actions: slices.DeleteFunc(seccomp.Actions(), func(name string) bool {
-			return name == "SCMP_ACT_NOTIFY"
-		}),
+		Enabled:        yes(),
+		Actions:        seccomp.Actions(),
 		Operators:      seccomp.Operators(),
 		Archs:          seccomp.Archs(),
 		KnownFlags:     seccomp.KnownFlags(),

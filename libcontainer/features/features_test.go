@@ -22,7 +22,7 @@ func TestPromises(t *testing.T) {
 	spec.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
 	spec.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: 1}}
 	spec.Process.Capabilities.Bounding = f.Linux.Capabilities
-	profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
+	profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/run/agent"}
 	for _, a := range f.Linux.Seccomp.Actions {
 		profile.Syscalls = append(profile.Syscalls, specs.LinuxSyscall{Names: []string{"mkdir"}, Action: specs.LinuxSeccompAction(a)})
 	}

@@ -1,7 +1,6 @@
 package initproc
 
 import (
-	"errors"
 	"fmt"
 
 	"tare/internal/fsroot"
@@ -26,6 +25,7 @@ var execSteps = []step.Step[*initProc]{
 	{Name: "personality", Run: (*initProc).setPersonality},
 	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
 	{Name: "labels", Run: (*initProc).setLabels},
+	{Name: "courier", Run: (*initProc).hireCourier}, // as long as there can be one more thread
 	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
 	{Name: "working directory", Run: (*initProc).changeDir},
 	// For its next child. The last that takes the privileges; no thread can be made from this one after it.
@@ -91,6 +91,9 @@ func (p *initProc) handOn() error {
 	if err := p.setLimits(); err != nil {
 		return err
 	}
+	if err := p.announce(); err != nil {
+		return err
+	}
 	return p.exec()
 }
 
@@ -111,10 +114,16 @@ func (p *initProc) spawn() error {
 		s.Caps = &p.caps.final
 	}
 	if filter := p.cfg.Seccomp; filter != nil {
-		if filter.Listener {
-			return errors.New("linux.seccomp (/linux/seccomp): notification is not supported yet")
-		}
 		s.Filter, s.Flags, s.Early = filter.Filter, filter.Flags&^tsync, admitsAll(filter, s.Calls())
+	}
+	if c := p.courier; c != nil {
+		c.early, c.fork = s.Early, !s.Early
+		if err := p.announce(); err != nil {
+			return err
+		}
+		if err := c.entrust(s); err != nil {
+			return err
+		}
 	}
 	s.Become()
 	return nil

@@ -29,6 +29,7 @@ type initProc struct {
 	caps    capabilities
 	program program
 	fifo    *os.File // open for writing, once the container was started by it
+	courier *courier // of the filter's listener; nil where it has none
 	waiting bool     // the runtime has left: the fifo is the only way to be heard
 
 	hookFailed bool // a startContainer hook: the container is to be destroyed
@@ -91,7 +92,7 @@ func (p *initProc) prepare(args []string) error {
 
 // closeOnExec marks what was inherited for this stage alone.
 func (p *initProc) closeOnExec() error {
-	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console, p.cfg.PidsMax}
+	fds := []int{p.link.FD, p.cfg.Proc, p.cfg.Fifo, p.cfg.Console, p.cfg.PidsMax, p.cfg.StartSocket}
 	if e := p.cfg.Exec; e != nil {
 		fds = append(fds, e.Target, e.Report, e.Gate, e.Root)
 	}

@@ -57,6 +57,7 @@ func TestCreateSteps_Order(t *testing.T) {
 		"personality",
 		"memory policy",
 		"labels",
+		"courier",
 		"no new privileges",
 		"working directory",
 		"credentials",
@@ -67,6 +68,7 @@ func TestCreateSteps_Order(t *testing.T) {
 		"affinity",
 		"limits",
 		"scheduler",
+		"listener",
 		"exec",
 	}
 	var names []string

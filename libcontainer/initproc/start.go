@@ -260,7 +260,11 @@ func (p *initProc) exec() error {
 	}
 	if p.cfg.Seccomp != nil {
 		p.cfg.Seccomp.Flags &^= tsync
-		if err := p.cfg.Seccomp.Load(); err != nil {
+		load := p.cfg.Seccomp.Load
+		if p.courier != nil {
+			load = p.loadNotifying
+		}
+		if err := load(); err != nil {
 			return fmt.Errorf("linux.seccomp (/linux/seccomp): %w", err)
 		}
 	}

@@ -40,6 +40,7 @@ var createSteps = []step.Step[*initProc]{
 	{Name: "memory policy", Run: (*initProc).setMemoryPolicy},
 	// Before no new privileges: AppArmor lets a process that has them only into a profile that allows less.
 	{Name: "labels", Run: (*initProc).setLabels},
+	{Name: "courier", Run: (*initProc).hireCourier}, // with all privileges still, as one of the threads around
 	{Name: "no new privileges", Run: (*initProc).noNewPrivs},
 	{Name: "working directory", Run: (*initProc).changeDir},
 	{Name: "credentials", Run: (*initProc).becomeUser},
@@ -55,6 +56,7 @@ var createSteps = []step.Step[*initProc]{
 	// After the hooks, which are not the workload, and after affinity: who has a deadline has no say over its CPUs, and
 	// can make no process.
 	{Name: "scheduler", Run: (*initProc).setScheduler},
+	{Name: "listener", Run: (*initProc).announce},
 	// Last: after the filter there is nothing but execve.
 	{Name: "exec", Run: (*initProc).exec},
 }

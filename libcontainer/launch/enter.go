@@ -48,7 +48,7 @@ func Enter(o EnterOptions) (*Entrant, error) {
 		Exe: l.exe, Args: l.args(), Env: initEnv(), Cgroup: o.Cgroup, Join: o.Residence.join(o.Target),
 	}
 	inherit(o.Config, req, l, o.Console)
-	o.Config.Fifo, o.Config.PidsMax = -1, -1
+	o.Config.Fifo, o.Config.PidsMax, o.Config.StartSocket = -1, -1, -1
 	closePipes, err := e.prepare(&o, req)
 	if err == nil {
 		defer closePipes()
@@ -116,23 +116,22 @@ func (e *Entrant) StagePid() int { return e.stage.Pid }
 func (e *Entrant) Configure() error { return e.stage.Configure(e.config) }
 
 // Await waits until the process is there, but for its execution, has place put it where it belongs, and waits until it is
-// executed.
-func (e *Entrant) Await(place func(pid, pidfd int) error) error {
+// executed. The agent is nil if the filter has no notifications.
+func (e *Entrant) Await(agent Agent, place func(pid, pidfd int) error) error {
 	if e.report < 0 {
-		return e.awaitStage(place)
+		return e.awaitStage(agent, place)
+	}
+	if agent != nil {
+		return e.awaitNotified(agent, place)
 	}
 	if err := e.stage.AwaitExec(); err != nil {
 		return err
 	}
-	err := nsenter.Hear(e.report, func(pid int) error { return e.admit(pid, place) })
-	if _, said := errors.AsType[*nsenter.Error](err); err != nil && e.Pid == 0 && !said && !errors.Is(err, errForged) {
-		return e.stage.epitaph()
-	}
-	return err
+	return e.hear(func(pid int) error { return e.admit(pid, place) })
 }
 
 // awaitStage is Await where the stage becomes the process.
-func (e *Entrant) awaitStage(place func(pid, pidfd int) error) error {
+func (e *Entrant) awaitStage(agent Agent, place func(pid, pidfd int) error) error {
 	err := e.stage.AwaitReady()
 	if err == nil {
 		err = place(e.stage.Pid, e.stage.Pidfd)
@@ -141,7 +140,7 @@ func (e *Entrant) awaitStage(place func(pid, pidfd int) error) error {
 		err = e.stage.Go()
 	}
 	if err == nil {
-		err = e.stage.AwaitExec()
+		err = e.stage.Execute(agent)
 	}
 	if err == nil {
 		e.Pid, e.Pidfd = e.stage.Pid, e.stage.Pidfd

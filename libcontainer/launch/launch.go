@@ -32,7 +32,9 @@ type Options struct {
 	Fifo    *os.File // exec.fifo, or nil
 	Console *os.File // socket for the terminal's master, or nil
 	PidsMax *os.File // for Config.PidsLimit, or nil
-	Warn    func(text string)
+	// StartSocket is a listening socket for Rejoin, or nil.
+	StartSocket *os.File
+	Warn        func(text string)
 }
 
 // Init is the init stage on its way, and later the container's first process.
@@ -50,8 +52,8 @@ type Init struct {
 // killTimeout is how long a killed init process may take to end, in milliseconds.
 const killTimeout = 10_000
 
-// errInitGone is what the end of the socket means before its time.
-var errInitGone = errors.New("the init stage died without a word")
+// ErrInitGone is what the end of the socket means before its time.
+var ErrInitGone = errors.New("the init stage died without a word")
 
 // Start starts the init stage: from here on it exists, and dies with the calling process (see nsenter.Start).
 func Start(o Options) (*Init, error) {
@@ -147,7 +149,11 @@ func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBA
 func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) {
 	c := o.Config
 	inherit(c, req, l, o.Console)
-	c.Fifo, c.PidsMax = -1, -1
+	c.Fifo, c.PidsMax, c.StartSocket = -1, -1, -1
+	if o.StartSocket != nil {
+		c.StartSocket = int(o.StartSocket.Fd())
+		req.Inherit = append(req.Inherit, c.StartSocket)
+	}
 	if o.Fifo != nil {
 		c.Fifo = int(o.Fifo.Fd())
 		req.Inherit = append(req.Inherit, c.Fifo)
@@ -268,21 +274,26 @@ func (i *Init) Kill() error {
 // await receives until a message of kind k, passing on warnings. A failure of the init stage is returned; with
 // k 0 the end of the socket is io.EOF.
 func (i *Init) await(k proto.Kind) error {
+	_, err := i.awaitValue(k)
+	return err
+}
+
+func (i *Init) awaitValue(k proto.Kind) ([]byte, error) {
 	for {
 		got, value, err := i.link.Receive()
 		switch {
 		case errors.Is(err, io.EOF) && k != 0:
-			return i.epitaph()
+			return nil, i.epitaph()
 		case err != nil:
-			return err
+			return nil, err
 		case got == proto.KindWarning:
 			i.warn(string(value))
 		case got == proto.KindFailure:
-			return &InitError{Err: proto.DecodeFailure(value)}
+			return nil, &InitError{Err: proto.DecodeFailure(value)}
 		case got == k:
-			return nil
+			return value, nil
 		default:
-			return fmt.Errorf("%w from the init stage: kind %d, want %d", proto.ErrOutOfOrder, got, k)
+			return nil, fmt.Errorf("%w from the init stage: kind %d, want %d", proto.ErrOutOfOrder, got, k)
 		}
 	}
 }
@@ -306,12 +317,12 @@ func (i *Init) peerGone(err error) error {
 func (i *Init) epitaph() error {
 	ended, err := sys.WaitExit(i.Pidfd, 5000)
 	if err != nil || !ended {
-		return errInitGone
+		return ErrInitGone
 	}
 	ws, err := sys.Wait(i.Pid)
 	switch {
 	case err != nil:
-		return errInitGone
+		return ErrInitGone
 	case ws.Signaled():
 		return &ExitError{Signal: ws.Signal()}
 	}
@@ -324,9 +335,11 @@ type ExitError struct {
 	Signal unix.Signal
 }
 
+func (e *ExitError) Unwrap() error { return ErrInitGone }
+
 func (e *ExitError) Error() string {
 	if e.Signal != 0 {
-		return fmt.Sprintf("%v: ended by signal %d (%s)", errInitGone, int(e.Signal), unix.SignalName(e.Signal))
+		return fmt.Sprintf("%v: ended by signal %d (%s)", ErrInitGone, int(e.Signal), unix.SignalName(e.Signal))
 	}
-	return fmt.Sprintf("%v: exit status %d", errInitGone, e.Status)
+	return fmt.Sprintf("%v: exit status %d", ErrInitGone, e.Status)
 }

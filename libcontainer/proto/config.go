@@ -36,6 +36,8 @@ type Config struct {
 	// it has then.
 	PidsMax              int
 	PidsLimit, PidsUntil string
+	// StartSocket is the listening socket at which the stage meets `start`, where Seccomp has a listener to pass on.
+	StartSocket int
 
 	ListenFDs   int    // descriptors from 3 on that belong to the workload
 	PreserveFDs int    // descriptors after those

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 
 	"tare/internal/sys"
 	"tare/internal/wire"
@@ -20,6 +21,7 @@ const (
 	KindGo
 	KindMounted
 	KindReady
+	KindLoading // value: 1 if the listener comes before the process is made; else empty
 	KindWarning // value: a line of text
 	KindFailure // value: a Failure
 )
@@ -58,6 +60,20 @@ func (l Link) SendFailure(err error) error {
 	}
 	return l.send(KindFailure, wire.Append(nil, &f))
 }
+
+// SendLoading says that a filter with notifications comes next.
+func (l Link) SendLoading(early bool) error {
+	if early {
+		return l.send(KindLoading, []byte{1})
+	}
+	return l.send(KindLoading, nil)
+}
+
+// SendListener sends the descriptor, beside the messages.
+func (l Link) SendListener(fd int) error { return sys.SendFD(l.FD, fd, "listener") }
+
+// ReceiveListener receives it. The end of the socket is io.EOF.
+func (l Link) ReceiveListener(deadline time.Time) (int, error) { return sys.RecvFDBy(l.FD, deadline) }
 
 func (l Link) send(k Kind, value []byte) error {
 	m := make([]byte, 5, 5+len(value))

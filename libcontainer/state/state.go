@@ -46,6 +46,7 @@ type State struct {
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
 	Creating    bool              `json:"creating,omitempty"`
 	NoProcess   bool              `json:"no_process,omitempty"` // config.json names none: there is nothing to start
+	Agent       *Agent            `json:"seccomp_agent,omitempty"`
 	// NoNewKeyring tells that the container has the session keyring of who made it.
 	NoNewKeyring bool    `json:"no_new_keyring,omitempty"`
 	Ground       *Ground `json:"ground,omitempty"` // of a container without a mount namespace
@@ -61,6 +62,12 @@ type Ground struct {
 	Mount  uint64 `json:"mount"` // id, as mountinfo has it
 	Device uint64 `json:"device"`
 	Inode  uint64 `json:"inode"`
+}
+
+// Agent is who answers the notifications of the container's seccomp filter: linux.seccomp.listenerPath and listenerMetadata.
+type Agent struct {
+	Path     string `json:"path"`
+	Metadata string `json:"metadata,omitempty"`
 }
 
 // maxID bounds an id by what a file name can be.
@@ -93,6 +100,7 @@ const (
 	fifoName    = "exec.fifo"
 	notifyName  = "notify"
 	netnsName   = "netns"
+	startName   = "start.sock"
 )
 
 // Dir is the open directory of one container.
@@ -293,6 +301,14 @@ func (d *Dir) RemoveFifo() error { return sys.Unlinkat(int(d.f.Fd()), fifoName) 
 // Unlock gives up the lock.
 func (d *Dir) Unlock() error { return sys.Funlock(d.f) }
 
+// MakeStartSocket makes the socket at which the stage meets who starts it, to pass a listener on. The caller closes it.
+func (d *Dir) MakeStartSocket() (*os.File, error) { return sys.ListenUnixAt(d.f, startName) }
+
+// ConnectStart connects to that socket. The caller closes the descriptor.
+func (d *Dir) ConnectStart(deadline time.Time) (int, error) {
+	return sys.ConnectUnixAt(d.f, startName, deadline)
+}
+
 // MakeNotifyDir makes NotifyDir.
 func (d *Dir) MakeNotifyDir() error { return sys.MakeDir(d.NotifyDir(), 0o755) }
 
@@ -327,7 +343,7 @@ func (d *Dir) Remove() error {
 	if gone, err := sys.Unlinked(d.f); err != nil || gone {
 		return err
 	}
-	for _, name := range []string{fifoName, stagedName, configName, stateName, retiredName} {
+	for _, name := range []string{fifoName, startName, stagedName, configName, stateName, retiredName} {
 		_ = sys.Unlinkat(int(d.f.Fd()), name)
 	}
 	if err := unix.Rmdir(d.Path()); err == nil {

@@ -92,6 +92,10 @@ func command(name string) func([]string) {
 		return notify
 	case "tty":
 		return tty
+	case "agent":
+		return agent
+	case "agent-client":
+		return agentClient
 	case "demo":
 		return demo
 	case "hook":

@@ -1,0 +1,169 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	. "tare/internal/testutil"
+	"tare/internal/testutil/view"
+)
+
+// notified has the agent asked about the calls; with none of them about all.
+func notified(a *seccompAgent, names ...string) Edit {
+	return func(s *specs.Spec) {
+		s.Linux.Seccomp = &specs.LinuxSeccomp{
+			DefaultAction: specs.ActAllow, ListenerPath: a.Socket, ListenerMetadata: "a \"text\"\nof two lines",
+			Syscalls: []specs.LinuxSyscall{{Names: names, Action: specs.ActNotify}},
+		}
+		if len(names) == 0 {
+			s.Linux.Seccomp.DefaultAction, s.Linux.Seccomp.Syscalls = specs.ActNotify, nil
+		}
+	}
+}
+
+var (
+	mkdirCalls = []string{"mkdir", "mkdirat"}
+	// lastCalls are those that the runtime itself needs up to the execution, or that others take to send the listener.
+	lastCalls = []string{
+		"write", "close", "execve", "sendmsg", "exit_group", "clone", "read", "setsid", "futex", "sched_yield", "capset", "prlimit64",
+		"ioctl", "fcntl", "rt_sigaction", "rt_sigprocmask", "mmap",
+	}
+)
+
+// Ways to start a process under the container's filter. Each runs `/probe ARGS` and gives what it printed.
+var waysToStart = map[string]func(c *Container, a *seccompAgent, args []string) (out string, pid int){
+	"run": func(c *Container, a *seccompAgent, args []string) (string, int) {
+		c.Spec.Process.Args = append([]string{"/probe"}, args...)
+		c.WriteSpec(a.t)
+		out := c.Run().OK(a.t).Stdout
+		return out, checkState(c, a, "created")
+	},
+	"start": func(c *Container, a *seccompAgent, args []string) (string, int) {
+		c.Spec.Process.Args = append([]string{"/probe"}, args...)
+		c.WriteSpec(a.t)
+		out := filepath.Join(c.Dir, "out")
+		pid := createTo(c, a.t, out)
+		if a.Connected() {
+			a.t.Error("the agent was told of a container that is not started")
+		}
+		c.Start()
+		if got := checkState(c, a, "created"); got != pid {
+			a.t.Errorf("the agent was told pid %d, the pid file %d", got, pid)
+		}
+		if status := c.Wait(pid); status.ExitStatus() != 0 {
+			a.t.Errorf("status %v", status)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		return string(text), pid
+	},
+	"exec": func(c *Container, a *seccompAgent, args []string) (string, int) {
+		c.Spec.Process.Args = []string{"/probe", "sleep", "60"}
+		c.WriteSpec(a.t)
+		init := c.Create()
+		c.Start()
+		checkState(c, a, "created")
+		out := c.Tare(append([]string{"exec", c.ID, "/probe"}, args...)...).OK(a.t).Stdout
+		pid := checkState(c, a, "running")
+		if pid == init {
+			a.t.Errorf("the agent was told the pid of the init process, %d", pid)
+		}
+		c.Tare("delete", "--force", c.ID).OK(a.t)
+		c.Wait(init)
+		return out, pid
+	},
+}
+
+// createTo is a create with the workload's output in a file.
+func createTo(c *Container, t *testing.T, path string) (pid int) {
+	t.Helper()
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := c.Command("create", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", c.ID)
+	cmd.Stdout = out
+	c.Do(cmd).OK(t)
+	return c.PidFile(c.Dir + "/pid")
+}
+
+// checkState checks the next container process state, and gives its pid.
+func checkState(c *Container, a *seccompAgent, status string) int {
+	a.t.Helper()
+	got := a.State()
+	s := &got.State
+	if got.Version != specs.Version || s.Version != specs.Version || fmt.Sprint(got.Fds) != "[seccompFd]" || got.Pid <= 0 ||
+		got.Metadata != c.Spec.Linux.Seccomp.ListenerMetadata || s.ID != c.ID || s.Status != status || s.Bundle != c.Dir || s.Pid <= 0 ||
+		s.Annotations["org.example"] != "a b" {
+		a.t.Errorf("container process state %+v, want status %s", got, status)
+	}
+	if status == "created" && s.Pid != got.Pid {
+		a.t.Errorf("the init process is %d, or %d", s.Pid, got.Pid)
+	}
+	return got.Pid
+}
+
+func annotated(s *specs.Spec) { s.Annotations = map[string]string{"org.example": "a b"} }
+
+// agentClientSaid is what the probe says of a container without CAP_SYS_ADMIN.
+const agentClientSaid = `mkdir: ok false true
+again: EEXIST
+mount tmpfs: ok true
+mount proc: EPERM
+umount: EPERM
+open: ok from the agent
+
+`
+
+// An agent makes directories and mounts for a container that may not, and opens files that it does not have.
+func TestNotify_Emulated(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for way, start := range waysToStart {
+		for _, nnp := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, no new privileges %v", way, nnp), func(t *testing.T) {
+				t.Parallel()
+				a := startAgent(t, "answer")
+				c := NewContainer(t, WritableRoot, annotated, notified(a, append(mkdirCalls, "mount", "openat")...),
+					func(s *specs.Spec) { s.Process.NoNewPrivileges = nnp })
+				out, pid := start(c, a, []string{"agent-client"})
+				if out != agentClientSaid {
+					t.Errorf("the container saw\n%s", out)
+				}
+				for _, want := range [][2]string{{"mkdir", "/tmp/made"}, {"mount", "/tmp/mnt-by-the-agent"}, {"openat", "/agent-file"}} {
+					if e := a.Emulated(want[0]); e.Path != want[1] || e.Pid != pid {
+						t.Errorf("the agent saw %+v, want %s of process %d", e, want, pid)
+					}
+				}
+				a.Await("end", func(e *view.AgentEvent) bool { return e.Ended == c.ID })
+			})
+		}
+	}
+}
+
+// Whatever the agent is asked about, nobody waits for an answer that cannot come.
+func TestNotify_EveryCall(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for what, names := range map[string][]string{"all": nil, "the last ones": lastCalls} {
+		for way, start := range waysToStart {
+			for _, nnp := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, %s, no new privileges %v", what, way, nnp), func(t *testing.T) {
+					t.Parallel()
+					a := startAgent(t, "answer")
+					c := NewContainer(t, WritableRoot, annotated, notified(a, names...), func(s *specs.Spec) { s.Process.NoNewPrivileges = nnp })
+					if out, _ := start(c, a, []string{"echo", "text"}); out != "text\n" {
+						t.Errorf("output %q", out)
+					}
+				})
+			}
+		}
+	}
+}
