@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -25,25 +26,50 @@ type seccompAgent struct {
 // startAgent starts an agent that plays the part, and waits until it listens.
 func startAgent(t *testing.T, part string) *seccompAgent {
 	t.Helper()
-	a := &seccompAgent{Socket: filepath.Join(Dir(t), "agent"), t: t, events: make(chan view.AgentEvent, 4096)}
+	return startAgentAt(t, part, filepath.Join(Dir(t), "agent"))
+}
+
+// startAgentAt takes the place of another agent if there is one.
+func startAgentAt(t *testing.T, part, socket string) *seccompAgent {
+	t.Helper()
+	a := &seccompAgent{Socket: socket, t: t}
+	a.Again(part)
+	return a
+}
+
+// Again starts the agent, that has ended, in another part.
+func (a *seccompAgent) Again(part string) {
+	a.t.Helper()
+	if err := os.Remove(a.Socket); err != nil && !os.IsNotExist(err) {
+		a.t.Fatal(err)
+	}
 	a.cmd = exec.Command(Probe(), "agent", a.Socket, part)
 	out, err := a.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
-	Begin(t, a.cmd)
-	go func() {
-		defer close(a.events)
+	a.seen, a.events = nil, make(chan view.AgentEvent, 4096)
+	Begin(a.t, a.cmd)
+	go func(events chan<- view.AgentEvent) {
+		defer close(events)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var e view.AgentEvent
 			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 				e.Error = err.Error()
 			}
-			a.events <- e
+			events <- e
 		}
-	}()
+	}(a.events)
 	a.Await("that the agent listens", func(e *view.AgentEvent) bool { return e.Listening })
-	return a
+}
+
+// End ends the agent. Its socket stays.
+func (a *seccompAgent) End() {
+	a.t.Helper()
+	if err := a.cmd.Process.Kill(); err != nil {
+		a.t.Fatal(err)
+	}
+	_ = a.cmd.Wait()
 }
 
 // Await waits for an event, and keeps all before it.

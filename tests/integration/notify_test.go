@@ -1,12 +1,14 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
 	"tare/internal/testutil/view"
@@ -126,26 +128,57 @@ open: ok from the agent
 func TestNotify_Emulated(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
-	for way, start := range waysToStart {
-		for _, nnp := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, no new privileges %v", way, nnp), func(t *testing.T) {
-				t.Parallel()
-				a := startAgent(t, "answer")
-				c := NewContainer(t, WritableRoot, annotated, notified(a, append(mkdirCalls, "mount", "openat")...),
-					func(s *specs.Spec) { s.Process.NoNewPrivileges = nnp })
-				out, pid := start(c, a, []string{"agent-client"})
-				if out != agentClientSaid {
-					t.Errorf("the container saw\n%s", out)
-				}
-				for _, want := range [][2]string{{"mkdir", "/tmp/made"}, {"mount", "/tmp/mnt-by-the-agent"}, {"openat", "/agent-file"}} {
-					if e := a.Emulated(want[0]); e.Path != want[1] || e.Pid != pid {
-						t.Errorf("the agent saw %+v, want %s of process %d", e, want, pid)
-					}
-				}
-				a.Await("end", func(e *view.AgentEvent) bool { return e.Ended == c.ID })
-			})
+	for where, edit := range map[string]Edit{
+		"plain": func(*specs.Spec) {}, "user namespace": WithUserNamespace(100000, 65536), "the host's PID namespace": hostPID,
+		"all flags": func(s *specs.Spec) { s.Linux.Seccomp.Flags = allFlags },
+	} {
+		for way, start := range waysToStart {
+			for _, nnp := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, %s, no new privileges %v", where, way, nnp), func(t *testing.T) {
+					t.Parallel()
+					a := startAgent(t, "answer")
+					c := NewContainer(t, WritableRoot, annotated, notified(a, append(mkdirCalls, "mount", "openat")...), edit,
+						func(s *specs.Spec) { s.Process.NoNewPrivileges = nnp })
+					out, pid := start(c, a, []string{"agent-client"})
+					checkEmulated(c, a, out, pid)
+				})
+			}
 		}
 	}
+	t.Run("ordinary user", func(t *testing.T) {
+		t.Parallel()
+		for way, start := range waysToStart {
+			a := startAgent(t, "answer")
+			c := NewContainer(t, WritableRoot, annotated, WithoutMount("/sys"), rootless(65533, 65533), notified(a, append(mkdirCalls, "mount", "openat")...))
+			c.AsUser(65533, 65533)
+			t.Log(way)
+			out, pid := start(c, a, []string{"agent-client"})
+			checkEmulated(c, a, out, pid)
+		}
+	})
+}
+
+func hostPID(s *specs.Spec) {
+	WithoutNamespace(specs.PIDNamespace)(s)
+	WithoutMount("/proc")(s)
+}
+
+var allFlags = []specs.LinuxSeccompFlag{
+	"SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagLog, specs.LinuxSeccompFlagSpecAllow, specs.LinuxSeccompFlagWaitKillableRecv,
+}
+
+// checkEmulated checks what both sides have seen of an agent-client.
+func checkEmulated(c *Container, a *seccompAgent, out string, pid int) {
+	a.t.Helper()
+	if out != agentClientSaid {
+		a.t.Errorf("the container saw\n%s", out)
+	}
+	for _, want := range [][2]string{{"mkdir", "/tmp/made"}, {"mount", "/tmp/mnt-by-the-agent"}, {"openat", "/agent-file"}} {
+		if e := a.Emulated(want[0]); e.Path != want[1] || e.Pid != pid {
+			a.t.Errorf("the agent saw %+v, want %s of process %d", e, want, pid)
+		}
+	}
+	a.Await("end", func(e *view.AgentEvent) bool { return e.Ended == c.ID })
 }
 
 // Whatever the agent is asked about, nobody waits for an answer that cannot come.
@@ -164,6 +197,78 @@ func TestNotify_EveryCall(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// A terminal comes from the container's devpts to whom it is shown, and nobody waits for the agent meanwhile.
+func TestNotify_Terminal(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for what, names := range map[string][]string{"some": append(mkdirCalls, "mount", "openat"), "all": nil} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			a := startAgent(t, "answer")
+			client := func(edits ...Edit) *Container {
+				return NewContainer(t, append(edits, WritableRoot, notified(a, names...), Terminal, Args("tty"))...)
+			}
+			check := func(console *Receiver) *os.File {
+				master, _ := console.Receive()
+				Expect(t, master, "size 11 22\r\n")
+				return master
+			}
+			size := func(s *specs.Spec) { s.Process.ConsoleSize = &specs.Box{Height: 11, Width: 22} }
+			console := NewReceiver(t)
+			c := client(size)
+			c.Tare("run", "--detach", "--bundle", c.Dir, "--pid-file", c.Dir+"/pid", "--console-socket", console.Path, c.ID).OK(t)
+			c.PidFile(c.Dir + "/pid")
+			check(console)
+
+			console = NewReceiver(t)
+			c = client(size)
+			c.Create("--console-socket", console.Path)
+			c.Start()
+			check(console)
+
+			console = NewReceiver(t)
+			path := filepath.Join(c.Dir, "process.json")
+			text := `{"terminal": true, "consoleSize": {"height": 11, "width": 22}, "args": ["/probe", "tty"], "cwd": "/", "user": {}}`
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			c.Tare("exec", "--process", path, "--detach", "--pid-file", c.Dir+"/exec.pid", "--console-socket", console.Path, c.ID).OK(t)
+			pid := c.PidFile(c.Dir + "/exec.pid")
+			master := check(console)
+			if _, err := master.WriteString("quit\r"); err != nil {
+				t.Fatal(err)
+			}
+			c.Wait(pid)
+		})
+	}
+}
+
+// Nothing of the way that the listener takes is left in the workload: not it, nor the socket, nor a thread.
+func TestNotify_NothingLeft(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	for what, names := range map[string][]string{"some": {"mkdir"}, "the last ones": lastCalls} {
+		for _, way := range []string{"run", "start", "exec"} {
+			t.Run(what+", "+way, func(t *testing.T) {
+				t.Parallel()
+				a := startAgent(t, "answer")
+				c := NewContainer(t, WritableRoot, annotated, notified(a, names...), WithCaps("CAP_KILL"))
+				out, _ := waysToStart[way](c, a, []string{"report"})
+				var r view.Report
+				if err := json.Unmarshal([]byte(out), &r); err != nil {
+					t.Fatal(err)
+				}
+				if len(r.FDs) != 3 || r.FDs[2].Number != 2 {
+					t.Errorf("descriptors %+v", r.FDs)
+				}
+				if p := r.Privileges; p.Seccomp != 2 || p.SeccompFilters != 1 || p.Effective != 1<<unix.CAP_KILL {
+					t.Errorf("privileges %+v", p)
+				}
+			})
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,12 @@ func agent(args []string) {
 	if err != nil {
 		die("%v", err)
 	}
-	event(&view.AgentEvent{Listening: true})
+	if err := os.Chmod(args[0], 0o666); err != nil {
+		die("%v", err)
+	}
+	if args[1] != "deaf" {
+		event(&view.AgentEvent{Listening: true})
+	}
 	if args[1] == "deaf" {
 		deaf(listener)
 	}
@@ -64,7 +70,8 @@ func deaf(listener *net.UnixListener) {
 	}
 	defer conn.Close()
 	event(&view.AgentEvent{Listening: true})
-	select {}
+	time.Sleep(time.Hour)
+	listener.Close()
 }
 
 var events sync.Mutex
@@ -161,7 +168,7 @@ func serve(listener int, of *view.AgentEvent) {
 		c := &notified{listener: listener, notification: n}
 		r := response{ID: n.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 		done, err := c.emulate(&r)
-		event(&view.AgentEvent{Call: c.name, Number: int(n.Nr), Pid: int(n.Pid), Path: c.path, Emulated: done, Error: errnoName(err)})
+		event(&view.AgentEvent{Call: c.name, Number: int(n.Nr), Pid: c.process, Path: c.path, Emulated: done, Error: errnoName(err)})
 		if err != nil {
 			var errno unix.Errno
 			if !errors.As(err, &errno) {
@@ -193,6 +200,7 @@ type notified struct {
 	listener int
 	name     string
 	path     string
+	process  int
 	sent     bool // it has its answer
 }
 
@@ -218,13 +226,19 @@ func (c *notified) emulate(r *response) (done bool, err error) {
 	return done, err
 }
 
-// text reads a string of the process. Whoever has its pid by then may be another: the notification is asked for once more.
+// text reads a string of the process, whose thread it is that makes the call. Whoever has its pid by then may be another: the notification is asked for once more.
 func (c *notified) text(address uint64) (string, error) {
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", c.Pid))
 	if err != nil {
 		return "", err
 	}
 	defer mem.Close()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Pid))
+	if err != nil {
+		return "", err
+	}
+	_, tgid, _ := strings.Cut(string(status), "\nTgid:")
+	_, _ = fmt.Sscan(tgid, &c.process)
 	b := make([]byte, 4096)
 	n, err := mem.ReadAt(b[:unix.PathMax-int(address%4096)], int64(address))
 	if end := bytes.IndexByte(b[:n], 0); end >= 0 {
