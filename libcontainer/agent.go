@@ -82,24 +82,35 @@ func (a *agent) Tell(listener, pid int) error {
 	return agentError("has the agent hung up?", err)
 }
 
-// passListener takes the listener from the stage that was released from its fifo, and hands it to the agent. A stage that has
-// died, or has something to say, says so at the fifo.
-func (c *Container) passListener(init int) error {
+// follow follows the init process, which was released from its fifo, to its execution, and gives what it has said.
+func (c *Container) follow(fifo, init int) (said string, err error) {
 	if c.state.Agent == nil {
-		return nil
+		return c.hearOut(fifo)
 	}
+	if said, err = c.passListener(fifo, init); err != nil { // or it would wait for who answers it
+		err = startError(errors.Join(err, sys.PidfdSendSignal(init, unix.SIGKILL)))
+	}
+	return said, err
+}
+
+// passListener takes the listener from the stage, and hands it to the agent. A stage that has died, or has something to say,
+// says so at the fifo.
+func (c *Container) passListener(fifo, init int) (said string, err error) {
 	socket, err := c.dir.ConnectStart(time.Now().Add(agentTimeout))
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return nil // it has died
+		return c.hearOut(fifo)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	stage := launch.Rejoin(socket, c.state.InitPid, init)
 	defer stage.Close()
 	err = stage.PassListener(newAgent(c.state, c.state.Agent, specs.StateCreated))
-	if errors.Is(err, launch.ErrInitGone) {
-		return nil
+	if err != nil && !errors.Is(err, launch.ErrInitGone) {
+		return "", err
 	}
-	return err
+	if said, err = c.hearOut(fifo); err == nil && said == "0" {
+		err = stage.Fate()
+	}
+	return said, err
 }

@@ -134,13 +134,7 @@ func (c *Container) releaseInit(init int) error {
 	if err := c.dir.RemoveFifo(); err != nil {
 		return err
 	}
-	said, err := "", c.passListener(init)
-	if err == nil {
-		said, err = c.hearOut(fd)
-	}
-	if err != nil && c.state.Agent != nil { // or it would wait for who answers it
-		err = startError(errors.Join(err, sys.PidfdSendSignal(init, unix.SIGKILL)))
-	}
+	said, err := c.follow(fd, init)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (e *Error) Error() string { return e.Step + ": " + e.Errno.Error() }
 
 func (e *Error) Unwrap() error { return e.Errno }
 
+// Loading tells that what failed is the load of a Spawn's filter.
+func (e *Error) Loading() bool { return e.Step == stepFilter.String() }
+
 // Executing tells that what failed is the execution of a Spawn's workload.
 func (e *Error) Executing() bool { return e.Step == stepExecute.String() }
 

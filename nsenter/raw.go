@@ -352,10 +352,15 @@ func fail(st *stage, s step, errno syscall.Errno) {
 	exit(1)
 }
 
+// nowhere is never anything else than nil.
+var nowhere *byte
+
 //go:nosplit
 //go:norace
 func exit(code uintptr) {
 	for {
 		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
+		// A filter refuses it. Signals have their default actions by now: a fault is an end, too.
+		*nowhere = 0
 	}
 }

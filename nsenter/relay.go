@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"encoding/binary"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -13,8 +14,13 @@ import (
 
 // Relay brings the listener of a filter with notifications (SCMP_ACT_NOTIFY) out of the process that has loaded it. The
 // next system call of that process may be one that waits for an answer of whoever gets the listener: so it makes none, and
-// leaves the number in memory to a thread without the filter that shares its descriptors.
-type Relay struct{ mem *relayMemory }
+// leaves the number in memory to a thread without the filter that shares its descriptors. Whoever maps or reads that memory
+// also learns why the process ended without an execution: to write that somewhere may be refused by now.
+type Relay struct {
+	// FD is a descriptor of the memory, for FateOf. It is close-on-exec.
+	FD  int
+	mem *relayMemory
+}
 
 // relayMemory is shared with what is forked.
 type relayMemory struct {
@@ -22,15 +28,46 @@ type relayMemory struct {
 	listener uint32 // its descriptor, plus 1
 	done     uint32 // it is out
 	pid      int32  // of the process that loads it, where that is another
+	fate     message
 }
 
 // NewRelay makes a relay, which lasts as long as the process.
 func NewRelay() (*Relay, error) {
-	mem, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	fd, err := unix.MemfdCreate("relay", unix.MFD_CLOEXEC)
 	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	size := os.Getpagesize()
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("ftruncate", err)
+	}
+	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		unix.Close(fd)
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	return &Relay{mem: (*relayMemory)(unsafe.Pointer(&mem[0]))}, nil
+	return &Relay{FD: fd, mem: (*relayMemory)(unsafe.Pointer(&mem[0]))}, nil
+}
+
+// FateOf gives the *Error of the process under the filter, whose relay's descriptor was passed on. nil: it was executed, or
+// killed.
+func FateOf(relay int) error {
+	var b [unsafe.Sizeof(message{})]byte
+	n, err := sys.Pread(relay, b[:], int64(unsafe.Offsetof(relayMemory{}.fate)))
+	m := message{step: step(binary.NativeEndian.Uint32(b[:])), value: int32(binary.NativeEndian.Uint32(b[4:]))}
+	if err != nil || n != len(b) || m.step == stepDone {
+		return err
+	}
+	return &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)}
+}
+
+// fail leaves a failure where FateOf finds it.
+//
+//go:nosplit
+//go:norace
+func (r *Relay) fail(s step, errno syscall.Errno) {
+	r.mem.fate = message{step: s, value: int32(errno)}
 }
 
 // Begin wakes Await. It is the last system call before the filter.

@@ -3,6 +3,7 @@ package nsenter
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -34,11 +35,11 @@ type Spawn struct {
 	Early bool
 
 	// Relay gets the listener of a Filter with notifications; nil with any other. Flags has SECCOMP_FILTER_FLAG_NEW_LISTENER
-	// then. The thread that waits at the relay closes the listener and, with Early, Link before it releases: the workload, which
-	// others may trace, is to have neither. Without Early the workload shares its descriptors with the calling process
+	// then. The thread that waits at the relay closes the listener and, with Early, Keepers before it releases: the workload, which
+	// others may trace, is to have none of them. Without Early the workload shares its descriptors with the calling process
 	// until then, whose thread also ends that process.
-	Relay *Relay
-	Link  int // at or above Keep, kept open for that thread; nothing without Relay
+	Relay   *Relay
+	Keepers []int // descriptors at or above Keep, kept open for that thread
 
 	Keep   int // descriptors 0 to Keep-1 are the workload's
 	Report int // pipe to who reads it with Hear. At or above Keep, like
@@ -89,11 +90,19 @@ type heir struct {
 // Become forks the workload, as a child of the calling process's parent, into the PID namespace that the calling thread
 // has chosen with setns(2), and ends the calling process. What becomes of it goes to the pipe.
 // Preconditions: the process has no other threads that matter, and signals are as the workload is to have them.
-func (s *Spawn) Become() {
-	h := &heir{Spawn: s, report: s.Report, kept: []int{s.Report, s.Gate}}
-	if s.Relay != nil {
-		h.kept = append(h.kept, s.Link)
-	}
+func (s *Spawn) Become() { becomeHeir(s.layOut()) }
+
+// Execute has the calling thread become the workload, whose limits, session and descriptors are as they are to be. With the
+// filter in force there is nothing of the Go runtime, which could ask for a lock, between it and the execution. It returns only
+// with an error.
+func (s *Spawn) Execute() error {
+	failed, errno := s.layOut().execute()
+	runtime.KeepAlive(s)
+	return &Error{Step: failed.String(), Errno: errno}
+}
+
+func (s *Spawn) layOut() *heir {
+	h := &heir{Spawn: s, report: s.Report, kept: append([]int{s.Report, s.Gate}, s.Keepers...)}
 	slices.Sort(h.kept)
 	if len(s.Filter) > 0 {
 		h.prog = unix.SockFprog{Len: uint16(len(s.Filter)), Filter: &s.Filter[0]}
@@ -105,7 +114,7 @@ func (s *Spawn) Become() {
 			{Effective: uint32(c.Effective >> 32), Permitted: uint32(c.Permitted >> 32), Inheritable: uint32(c.Inheritable >> 32)},
 		}
 	}
-	becomeHeir(h)
+	return h
 }
 
 // becomeHeir is bare system calls only, like all of this file from here on: see raw.go. With the filter in force not even
@@ -118,7 +127,7 @@ func becomeHeir(h *heir) {
 	h.defaultSignals()
 	h.closeRest()
 	if h.Early {
-		h.judge()
+		h.mustJudge()
 	}
 	shared := uintptr(0)
 	if h.Relay != nil && !h.Early {
@@ -139,11 +148,40 @@ func becomeHeir(h *heir) {
 	h.session()
 	h.limit()
 	if !h.Early {
-		h.judge()
+		h.mustJudge()
 	}
-	_, _, errno = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(h.Path)),
+	h.fail(stepExecute, h.execve())
+}
+
+// execute is all that is left to do where nobody is forked.
+//
+//go:nosplit
+//go:norace
+func (h *heir) execute() (step, syscall.Errno) {
+	failed, errno := h.judge()
+	if errno == 0 {
+		failed, errno = stepExecute, h.execve()
+	}
+	if h.Relay != nil {
+		h.Relay.fail(failed, errno)
+	}
+	return failed, errno
+}
+
+//go:nosplit
+//go:norace
+func (h *heir) execve() syscall.Errno {
+	_, _, errno := syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(h.Path)),
 		uintptr(unsafe.Pointer(&h.Argv[0])), uintptr(unsafe.Pointer(&h.Envv[0])))
-	h.fail(stepExecute, errno)
+	return errno
+}
+
+//go:nosplit
+//go:norace
+func (h *heir) mustJudge() {
+	if s, errno := h.judge(); errno != 0 {
+		h.fail(s, errno)
+	}
 }
 
 // forkSibling is clone(2), which more filters admit than clone3(2). CLONE_PARENT: its child is not ours.
@@ -173,7 +211,7 @@ func (h *heir) defaultSignals() {
 	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
 }
 
-// closeRest leaves the workload's descriptors, the pipes and the link: who may trace the workload could take the rest from it.
+// closeRest leaves the workload's descriptors, the pipes and what is kept: who may trace the workload could take the rest from it.
 //
 //go:nosplit
 //go:norace
@@ -203,14 +241,14 @@ func (h *heir) closeRange(low, high uintptr) {
 //
 //go:nosplit
 //go:norace
-func (h *heir) judge() {
+func (h *heir) judge() (step, syscall.Errno) {
 	if h.prog.Len > 0 {
 		if h.Relay != nil {
 			h.Relay.Begin()
 		}
 		listener, _, errno := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(h.Flags), uintptr(unsafe.Pointer(&h.prog)))
 		if errno != 0 {
-			h.fail(stepFilter, errno)
+			return stepFilter, errno
 		}
 		if h.Relay != nil {
 			h.Relay.Leave(int(listener))
@@ -219,9 +257,10 @@ func (h *heir) judge() {
 	if h.capHdr.Version != 0 {
 		_, _, errno := syscall.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h.capHdr)), uintptr(unsafe.Pointer(&h.capData)), 0)
 		if errno != 0 {
-			h.fail(stepFinalCaps, errno)
+			return stepFinalCaps, errno
 		}
 	}
+	return stepDone, 0
 }
 
 // wait waits until the runtime has the workload where it belongs. Without a byte it is gone.
@@ -272,6 +311,9 @@ func (h *heir) limit() {
 //go:nosplit
 //go:norace
 func (h *heir) fail(s step, errno syscall.Errno) {
+	if h.Relay != nil {
+		h.Relay.fail(s, errno)
+	}
 	sayTo(h.report, s, int32(errno))
 	exit(1)
 }

@@ -52,9 +52,14 @@ func (p *Program) LoadListener() (int, error) {
 func (p *Program) load(flags uint) (int, error) {
 	r, err := sys.SeccompSetFilter(flags, p.Filter)
 	if err != nil {
-		return 0, fmt.Errorf("load seccomp program of %d instructions%s: %w", len(p.Filter), p.hint(err), err)
+		return 0, p.Explain(err)
 	}
 	return r, nil
+}
+
+// Explain puts the errno of a load into words.
+func (p *Program) Explain(err error) error {
+	return fmt.Errorf("load seccomp program of %d instructions%s: %w", len(p.Filter), p.hint(err), err)
 }
 
 // hint explains the usual causes of err.

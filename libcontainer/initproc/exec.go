@@ -99,10 +99,8 @@ func (p *initProc) handOn() error {
 
 // spawn forks the process and ends this one.
 func (p *initProc) spawn() error {
-	s := &nsenter.Spawn{
-		Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv,
-		Terminal: p.process().Terminal, Keep: 3 + p.cfg.PreserveFDs, Report: p.cfg.Exec.Report, Gate: p.cfg.Exec.Gate,
-	}
+	s := p.layOut()
+	s.Terminal, s.Keep, s.Report, s.Gate = p.process().Terminal, 3+p.cfg.PreserveFDs, p.cfg.Exec.Report, p.cfg.Exec.Gate
 	for i, l := range p.process().Rlimits {
 		resource, err := creds.RlimitAt(p.process(), i)
 		if err != nil {
@@ -110,12 +108,7 @@ func (p *initProc) spawn() error {
 		}
 		s.Limits = append(s.Limits, nsenter.Limit{Resource: resource, Soft: l.Soft, Hard: l.Hard})
 	}
-	if p.caps.extra {
-		s.Caps = &p.caps.final
-	}
-	if filter := p.cfg.Seccomp; filter != nil {
-		s.Filter, s.Flags, s.Early = filter.Filter, filter.Flags&^tsync, admitsAll(filter, s.Calls())
-	}
+	s.Early = p.cfg.Seccomp != nil && admitsAll(p.cfg.Seccomp, s.Calls())
 	if c := p.courier; c != nil {
 		c.early, c.fork = s.Early, !s.Early
 		if err := p.announce(); err != nil {

@@ -45,9 +45,10 @@ func (c *courier) work(running chan<- struct{}) {
 	close(running)
 	listener, err := c.relay.Await()
 	if err == nil {
-		err = c.link.SendListener(listener)
+		err = c.link.SendListener(listener, c.relay.FD)
 		sys.Close(listener)
 	}
+	sys.Close(c.relay.FD)
 	if c.early {
 		sys.Close(c.link.FD)
 	} else if err == nil {
@@ -84,21 +85,10 @@ func (p *initProc) announce() (err error) {
 	return err
 }
 
-// loadNotifying puts the filter in force on this thread. From here on it makes no system call but those of the workload's
-// execution, of which the agent is told.
-func (p *initProc) loadNotifying() error {
-	p.courier.relay.Begin()
-	listener, err := p.cfg.Seccomp.LoadListener()
-	if err == nil {
-		p.courier.relay.Leave(listener)
-	}
-	return err
-}
-
 // entrust has the process that is forked leave its listener to the courier.
 func (c *courier) entrust(s *nsenter.Spawn) error {
 	s.Flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
-	s.Relay, s.Link = c.relay, c.link.FD
+	s.Relay, s.Keepers = c.relay, []int{c.link.FD, c.relay.FD}
 	if s.Early {
 		return nil
 	}

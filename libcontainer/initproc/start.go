@@ -12,6 +12,7 @@ import (
 	"tare/libcontainer/creds"
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/proto"
+	"tare/nsenter"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -258,21 +259,33 @@ func (p *initProc) exec() error {
 	if err := p.limitPids(); err != nil {
 		return err
 	}
-	if p.cfg.Seccomp != nil {
-		p.cfg.Seccomp.Flags &^= tsync
-		load := p.cfg.Seccomp.Load
-		if p.courier != nil {
-			load = p.loadNotifying
-		}
-		if err := load(); err != nil {
-			return fmt.Errorf("linux.seccomp (/linux/seccomp): %w", err)
-		}
+	s := p.layOut()
+	if p.courier != nil {
+		s.Relay, s.Flags = p.courier.relay, s.Flags|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
+	return p.explain(s.Execute())
+}
+
+// layOut prepares what is left of the way to the workload.
+func (p *initProc) layOut() *nsenter.Spawn {
+	s := &nsenter.Spawn{Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv}
 	if p.caps.extra {
-		if err := sys.Capset(p.caps.final); err != nil {
-			return fmt.Errorf("linux.seccomp (/linux/seccomp): the profile forbids capset, which has still to take CAP_SYS_ADMIN away without process.noNewPrivileges: %w", err)
-		}
+		s.Caps = &p.caps.final
 	}
-	errno := sys.Execve(p.program.path, p.program.argv, p.program.envv)
-	return proto.ExecError(p.process().Args[0], errno)
+	if filter := p.cfg.Seccomp; filter != nil {
+		s.Filter, s.Flags = filter.Filter, filter.Flags&^tsync
+	}
+	return s
+}
+
+// explain puts the failure of an execution into words.
+func (p *initProc) explain(err error) error {
+	failed, ok := errors.AsType[*nsenter.Error](err)
+	switch {
+	case ok && failed.Executing():
+		return proto.ExecError(p.process().Args[0], failed.Errno)
+	case ok && failed.Loading():
+		return fmt.Errorf("linux.seccomp (/linux/seccomp): %w", p.cfg.Seccomp.Explain(failed.Errno))
+	}
+	return err
 }

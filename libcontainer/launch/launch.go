@@ -47,6 +47,8 @@ type Init struct {
 	link    proto.Link
 	warn    func(string)
 	sources []rootfs.Source // until they are handed over
+	// relay tells how a process with a listener ended, if it could not say so; -1 for none.
+	relay int
 }
 
 // killTimeout is how long a killed init process may take to end, in milliseconds.
@@ -191,7 +193,7 @@ func start(req *nsenter.Request, ours int, warn func(string)) (*Init, error) {
 	if err != nil {
 		return nil, cgroupError(err, req.Cgroup)
 	}
-	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: warn}
+	i := &Init{Pid: pid, link: proto.Link{FD: ours}, warn: warn, relay: -1}
 	if i.Pidfd, err = sys.PidfdOpen(pid); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		_, _ = sys.Wait(pid)
@@ -251,6 +253,9 @@ func (i *Init) Close() {
 	}
 	i.sources = nil
 	unix.Close(i.link.FD)
+	if i.relay >= 0 {
+		unix.Close(i.relay)
+	}
 }
 
 // Kill ends the init stage and waits for it.

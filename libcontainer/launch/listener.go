@@ -31,7 +31,7 @@ const (
 
 // Rejoin is the stage of a created container, that has come back to a socket.
 func Rejoin(socket, pid, pidfd int) *Init {
-	return &Init{Pid: pid, Pidfd: pidfd, link: proto.Link{FD: socket}, warn: func(string) {}}
+	return &Init{Pid: pid, Pidfd: pidfd, link: proto.Link{FD: socket}, warn: func(string) {}, relay: -1}
 }
 
 // PassListener waits until the stage has loaded its filter, and passes the listener on. Then the stage executes the workload.
@@ -66,8 +66,8 @@ func (i *Init) passListener(a Agent, pid int) error {
 	return i.Go()
 }
 
-func (i *Init) takeListener() (int, error) {
-	fd, err := i.link.ReceiveListener(time.Now().Add(listenerTimeout))
+func (i *Init) takeListener() (listener int, err error) {
+	listener, i.relay, err = i.link.ReceiveListener(time.Now().Add(listenerTimeout))
 	switch {
 	case errors.Is(err, io.EOF):
 		return -1, ErrInitGone
@@ -77,7 +77,7 @@ func (i *Init) takeListener() (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("linux.seccomp (/linux/seccomp): %w", err)
 	}
-	return fd, nil
+	return listener, nil
 }
 
 // AwaitAnswered waits until the descriptor, which the execution closes, has something to tell: an agent that does not answer
@@ -101,6 +101,22 @@ func (i *Init) Execute(a Agent) error {
 	}
 	if err == nil {
 		err = i.AwaitExec()
+	}
+	if err == nil {
+		err = i.Fate()
+	}
+	return err
+}
+
+// Fate tells why a process that has said nothing was not executed, if it was not: its filter may have kept it from saying
+// anything, and even from ending in an orderly way.
+func (i *Init) Fate() error {
+	if i.relay < 0 {
+		return nil
+	}
+	err := nsenter.FateOf(i.relay)
+	if errors.Is(err, unix.ENOSYS) {
+		err = fmt.Errorf("%w: has the agent ended?", err)
 	}
 	return err
 }
@@ -148,7 +164,10 @@ func (e *Entrant) awaitNotified(a Agent, place func(pid, pidfd int) error) error
 		return AwaitAnswered(e.report)
 	})
 	if err == nil && !passed {
-		err = e.stage.epitaph()
+		return e.stage.epitaph()
+	}
+	if err == nil {
+		err = e.stage.Fate()
 	}
 	return err
 }

@@ -69,11 +69,25 @@ func (l Link) SendLoading(early bool) error {
 	return l.send(KindLoading, nil)
 }
 
-// SendListener sends the descriptor, beside the messages.
-func (l Link) SendListener(fd int) error { return sys.SendFD(l.FD, fd, "listener") }
+// SendListener sends the descriptors of the listener and of the relay that it has come by, beside the messages.
+func (l Link) SendListener(listener, relay int) error {
+	if err := sys.SendFD(l.FD, relay, "r"); err != nil {
+		return err
+	}
+	return sys.SendFD(l.FD, listener, "l")
+}
 
-// ReceiveListener receives it. The end of the socket is io.EOF.
-func (l Link) ReceiveListener(deadline time.Time) (int, error) { return sys.RecvFDBy(l.FD, deadline) }
+// ReceiveListener receives them. The caller closes both. The end of the socket is io.EOF.
+func (l Link) ReceiveListener(deadline time.Time) (listener, relay int, err error) {
+	if relay, err = sys.RecvFDBy(l.FD, deadline); err != nil {
+		return -1, -1, err
+	}
+	if listener, err = sys.RecvFDBy(l.FD, deadline); err != nil {
+		sys.Close(relay)
+		return -1, -1, err
+	}
+	return listener, relay, nil
+}
 
 func (l Link) send(k Kind, value []byte) error {
 	m := make([]byte, 5, 5+len(value))
