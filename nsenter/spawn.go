@@ -96,7 +96,11 @@ func (s *Spawn) Become() { becomeHeir(s.layOut()) }
 // filter in force there is nothing of the Go runtime, which could ask for a lock, between it and the execution. It returns only
 // with an error.
 func (s *Spawn) Execute() error {
-	failed, errno := s.layOut().execute()
+	h := s.layOut()
+	if len(h.Filter) > 0 {
+		h.defaultSignals() // the Go runtime preempts by one, and to come back from its handler is a system call
+	}
+	failed, errno := h.execute()
 	runtime.KeepAlive(s)
 	return &Error{Step: failed.String(), Errno: errno}
 }
