@@ -44,6 +44,7 @@ var roles = map[string]func() error{
 	"bad flag":     roleBadFlag,
 	"refused":      roleRefused,
 	"notify":       roleNotify,
+	"listener":     roleListener,
 	"allocations":  roleAllocations,
 }
 
@@ -239,6 +240,61 @@ func roleNotify() error {
 	err := load(&specs.LinuxSeccomp{DefaultAction: specs.ActNotify, ListenerPath: "/run/agent"})
 	if !errors.Is(err, errNeedsListener) {
 		return fmt.Errorf("error %v, want errNeedsListener", err)
+	}
+	return nil
+}
+
+// roleListener: another thread, that the filter is not on, answers for this one.
+func roleListener() error {
+	profile := &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow, ListenerPath: "/run/agent", Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"sethostname"}, Action: specs.ActNotify}},
+	}
+	p, err := Compile(profile)
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	listeners, answered := make(chan int), make(chan error)
+	go func() { // on a thread that is there, as all others than this locked one
+		runtime.LockOSThread()
+		listeners <- -1
+		answered <- answerOne(<-listeners)
+	}()
+	<-listeners
+	listener, err := p.LoadListener()
+	if err != nil {
+		return err
+	}
+	if flags, err := unix.FcntlInt(uintptr(listener), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		return fmt.Errorf("the listener stays open across an execution: %v", err)
+	}
+	listeners <- listener
+	if err := call("sethostname", unix.EXDEV, unix.SYS_SETHOSTNAME); err != nil {
+		return err
+	}
+	if _, err := p.LoadListener(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has a listener already") {
+		return fmt.Errorf("a second listener: %w", err)
+	}
+	return <-answered
+}
+
+// answerOne answers one notification with EXDEV; seccomp_unotify(2).
+func answerOne(listener int) error {
+	var notification [80]byte
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&notification))); errno != 0 {
+		return errno
+	}
+	response := struct {
+		id    uint64
+		value int64
+		errno int32
+		flags uint32
+	}{id: *(*uint64)(unsafe.Pointer(&notification)), errno: -int32(unix.EXDEV)}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&response))); errno != 0 {
+		return errno
 	}
 	return nil
 }
