@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -270,5 +271,32 @@ func TestNotify_NothingLeft(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A process of the container that may trace all others does not find a listener with those that join it.
+func TestNotify_ListenerHidden(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	a := startAgent(t, "answer")
+	c := NewContainer(t, notified(a, mkdirCalls...), WithCaps("CAP_SYS_PTRACE"), Args("fd-hammer", "seccomp notify", "4"))
+	out := filepath.Join(c.Dir, "out")
+	pid := createTo(c, t, out)
+	c.Start()
+	for c.State().Status == specs.StateRunning {
+		if res := c.Tare("exec", c.ID, "/probe", "true"); res.Code != 0 && c.State().Status == specs.StateRunning {
+			t.Errorf("%+v", res)
+		}
+	}
+	c.Wait(pid)
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	if _, rest, ok := strings.Cut(string(text), "processes: "); !ok || strings.Contains(string(text), "found") {
+		t.Errorf("the container saw\n%s", text)
+	} else if _, err := fmt.Sscan(rest, &seen); err != nil || seen < 3 {
+		t.Errorf("%d processes, %v: the container did not look often enough", seen, err)
 	}
 }

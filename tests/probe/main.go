@@ -94,6 +94,8 @@ func command(name string) func([]string) {
 		return tty
 	case "agent":
 		return agent
+	case "fd-hammer":
+		return fdHammer
 	case "agent-client":
 		return agentClient
 	case "demo":
