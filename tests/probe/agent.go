@@ -168,7 +168,9 @@ func serve(listener int, of *view.AgentEvent) {
 		c := &notified{listener: listener, notification: n}
 		r := response{ID: n.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 		done, err := c.emulate(&r)
-		event(&view.AgentEvent{Call: c.name, Number: int(n.Nr), Pid: c.process, Path: c.path, Emulated: done, Error: errnoName(err)})
+		if done {
+			event(&view.AgentEvent{Call: c.name, Pid: c.process, Path: c.path, Emulated: done, Error: errnoName(err)})
+		}
 		if err != nil {
 			var errno unix.Errno
 			if !errors.As(err, &errno) {

@@ -10,7 +10,6 @@ type AgentEvent struct {
 
 	// A call of the container was answered.
 	Call     string `json:",omitempty"` // of those that the agent emulates
-	Number   int    `json:",omitempty"`
 	Pid      int    `json:",omitempty"`
 	Path     string `json:",omitempty"`
 	Emulated bool   `json:",omitempty"`
