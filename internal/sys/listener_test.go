@@ -124,12 +124,12 @@ func TestRecvFDBy(t *testing.T) {
 
 // A payload that is larger than the socket's buffer goes with its descriptor in the first message, and no later than said.
 func TestSendFDBy(t *testing.T) {
-	client, server := connected(t)
+	deaf, _ := connected(t)
 	payload := bytes.Repeat([]byte("0123456789"), 200_000)
-	if err := SendFDBy(client, 0, payload, time.Now().Add(50*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := SendFDBy(deaf, 0, payload, time.Now().Add(50*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("nobody reads: %v", err)
 	}
-	client, server = connected(t)
+	client, server := connected(t)
 	sent := make(chan error, 1)
 	go func() {
 		sent <- SendFDBy(client, 0, payload, time.Now().Add(10*time.Second))
