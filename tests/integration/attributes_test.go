@@ -76,7 +76,7 @@ func TestSchedulerPrivileged(t *testing.T) {
 	t.Parallel()
 	NeedRoot(t)
 	needYoung(t, "process.scheduler")
-	const runtime, deadline, period = 1 << 20, 1 << 26, 1 << 27
+	const runtime, deadline, period = 1 << 24, 1 << 26, 1 << 27
 	budget := realtimeBudget(t)
 	for name, want := range map[string]specs.Scheduler{
 		"nice":                     {Policy: specs.SchedOther, Nice: -9},
@@ -87,6 +87,9 @@ func TestSchedulerPrivileged(t *testing.T) {
 		"deadline, with a message": {Policy: specs.SchedDeadline, Runtime: runtime, Deadline: deadline, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagDLOverrun}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "deadline, with a message" && os.Getenv("TARE_TEST_SLOW") != "" {
+				t.Skip("where everything is slow, the message (SIGXCPU) reaches the process before it is executed, and ends it")
+			}
 			c := NewContainer(t, WithCaps("CAP_KILL"), budget, Args("/waits"), func(s *specs.Spec) {
 				s.Process.Scheduler = &want
 				s.Process.NoNewPrivileges = name != "nice"
