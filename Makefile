@@ -20,10 +20,17 @@ PAGES   := $(wildcard man/*.8.md)
 tare: $(SOURCES) Makefile ## build ./tare, static (the default)
 	$(BUILD) -ldflags '$(LDFLAGS)' -o $@ .
 
-.PHONY: help run test test-vm conformance conformance-vm bench fuzz lint man install cross clean
+# The other engine for seccomp profiles needs cgo and libseccomp-dev. Linked statically all the same: exec runs the binary in the container's
+# mount namespace, whose loader and libraries must not become part of it. What the engine cannot do, docs/seccomp.md says.
+LIBSECCOMP := -tags $(TAGS),libseccomp,osusergo,netgo
+
+tare-libseccomp: $(SOURCES) Makefile ## build ./tare-libseccomp, whose seccomp profiles libseccomp compiles (cgo)
+	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false $(LIBSECCOMP) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static"' -o $@ .
+
+.PHONY: help run test test-libseccomp tables test-vm conformance conformance-vm bench fuzz lint man install cross clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: tare ## run a container under limits, and show what it sees beside what the host has
 	@$(GO) run ./tests/demo -tare ./tare
@@ -31,6 +38,18 @@ run: tare ## run a container under limits, and show what it sees beside what the
 test: tare ## run all tests that need no more than Go (and root for most: the rest says what it left out)
 	@CGO_ENABLED=0 $(GO) build -o tests/report/report ./tests/report
 	@CGO_ENABLED=0 TARE=$(CURDIR)/tare $(GO) test -json -tags $(TAGS) -timeout 30m ./... | tests/report/report
+
+test-libseccomp: tare-libseccomp ## run the oracle: both engines over well-known profiles and 10,000 generated ones; and the tests of a build with libseccomp
+	CGO_ENABLED=1 $(GO) vet $(LIBSECCOMP) ./seccomp/...
+	CGO_ENABLED=1 $(GO) test $(LIBSECCOMP) -timeout 20m ./seccomp/... ./libcontainer/features
+	CGO_ENABLED=0 TARE=$(CURDIR)/tare-libseccomp $(GO) test -tags $(TAGS) -run Seccomp ./tests/integration
+
+TABLES_DEB := linux-source-6.12
+tables: ## make the tables of system calls anew, from the kernel source that Debian has
+	@dir=$$(mktemp -d) && trap 'rm -r "$$dir"' EXIT && (cd "$$dir" && apt-get download -qq -o APT::Sandbox::User=root $(TABLES_DEB)) && \
+	  dpkg-deb --fsys-tarfile "$$dir"/$(TABLES_DEB)_*.deb | tar -xO ./usr/src/$(TABLES_DEB).tar.xz | \
+	  tar -xJ -C "$$dir" --wildcards '*/syscall*.tbl' && \
+	  KERNEL_SOURCE="$$dir/$(TABLES_DEB)" $(GO) generate ./seccomp/syscalls
 
 test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
@@ -86,4 +105,4 @@ cross: ## build for every architecture
 	done
 
 clean: ## remove what was built
-	rm -f tare tests/vm/vm tests/conformance/conformance tests/report/report bench.json man/*.8
+	rm -f tare tare-libseccomp tests/vm/vm tests/conformance/conformance tests/report/report bench.json man/*.8

@@ -30,21 +30,43 @@ func CompileFor(profile *specs.LinuxSeccomp, native specs.Arch) (*Program, error
 	if a == nil {
 		return nil, fmt.Errorf("unknown architecture %q", native)
 	}
-	p, err := parse(profile, a)
+	return compileWith((*policy).assemble, profile, a)
+}
+
+// engine turns a policy into a program. There are two: compile below, and libseccomp's in builds with that tag; assemble is the one that
+// this build uses.
+type engine func(*policy) ([]unix.SockFilter, error)
+
+func compileWith(make engine, profile *specs.LinuxSeccomp, native *arch) (*Program, error) {
+	p, err := parse(profile, native)
 	if err != nil {
 		return nil, err
 	}
+	filter, err := make(p)
+	if err != nil {
+		return nil, err
+	}
+	return &Program{Filter: filter, Flags: p.flags, Listener: p.notify}, nil
+}
+
+// compile is tare's own engine.
+func (p *policy) compile() ([]unix.SockFilter, error) {
 	c := compiler{policy: p}
 	c.mux.init()
 	c.code.Grow(512)
 	c.program()
-	length := c.code.Len()
-	filter, err := c.code.Program()
+	return p.finish(&c.code)
+}
+
+// finish takes the program out of the builder. What can go wrong is its length.
+func (p *policy) finish(code *bpf.Builder) ([]unix.SockFilter, error) {
+	length := code.Len()
+	filter, err := code.Program()
 	if err != nil {
 		return nil, fmt.Errorf("%s: the profile becomes a program of %d instructions, %w: "+
 			"list fewer architectures, or write fewer argument conditions (calls with the same ones can share a rule)", pointer, length, err)
 	}
-	return &Program{Filter: filter, Flags: p.flags, Listener: p.notify}, nil
+	return filter, nil
 }
 
 // compiler makes the program for one policy.
@@ -115,10 +137,10 @@ func (c *compiler) program() {
 	c.code.Load(bpf.OffsetArch, next)
 }
 
-// firstOfToken tells whether no architecture before c.arches[i] has its token.
-func (c *compiler) firstOfToken(i int) bool {
-	for _, a := range c.arches[:i] {
-		if a.token == c.arches[i].token {
+// firstOfToken tells whether no architecture before p.arches[i] has its token.
+func (p *policy) firstOfToken(i int) bool {
+	for _, a := range p.arches[:i] {
+		if a.token == p.arches[i].token {
 			return false
 		}
 	}

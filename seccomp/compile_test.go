@@ -431,7 +431,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		r := rand.New(rand.NewPCG(seed, 5))
 		native := refArches[r.IntN(len(refArches))].name
-		if _, err := CompileFor(profile, native); err == nil {
+		if _, err := compileWith((*policy).compile, profile, findArch(native)); err == nil {
 			compareSome(t, profile, native, r)
 		}
 	})

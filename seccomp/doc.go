@@ -2,6 +2,8 @@
 //
 //	profile ── parse ──▶ policy (rules as numbers) ── per architecture ──▶ segments of numbers with one verdict ── bpf.Builder ──▶ Program
 //
+// In a build with the tag libseccomp that library takes the place of what is behind the policy: engine.go, libseccomp.go.
+//
 // Compile is for the parent: it validates, allocates and takes its time. Load is for the container's init: one system call. What the
 // program means (precedence, architectures, ENOSYS) is described in docs/seccomp.md and, where it is decided, in the code.
 //

@@ -20,9 +20,11 @@ func Operators() []string {
 
 // Archs returns the architectures a profile may name, in the order of the spec.
 func Archs() []string {
-	names := make([]string, len(arches))
+	names := make([]string, 0, len(arches))
 	for i := range arches {
-		names[i] = string(arches[i].name)
+		if provides(&arches[i]) {
+			names = append(names, string(arches[i].name))
+		}
 	}
 	return names
 }

@@ -28,7 +28,7 @@ func (c *compiler) verdict(calls []syscalls.Entry) (v verdict, named bool) {
 		v.ret = unconditional.ret
 	} else {
 		for _, i := range c.indexes {
-			c.addBranches(&c.entries[i])
+			c.branches = c.entries[i].appendBranches(c.branches)
 		}
 		named = c.addMultiplexed(calls[0].Name()) || named
 	}
@@ -65,26 +65,27 @@ func (n *names) appendEntries(list []int32, name syscalls.Name) []int32 {
 }
 
 // unconditional returns the first entry that matches whatever the arguments, or nil.
-func (c *compiler) unconditional(indexes []int32) *entry {
+func (p *policy) unconditional(indexes []int32) *entry {
 	for _, i := range indexes {
-		if e := &c.entries[i]; e.unconditional() && !e.idle {
+		if e := &p.entries[i]; e.unconditional() && !e.idle {
 			return e
 		}
 	}
 	return nil
 }
 
-// addBranches adds a conditional entry: as one branch, or as one for each argument.
-func (c *compiler) addBranches(e *entry) {
+// appendBranches adds a conditional entry to a list: as one branch, or as one for each argument.
+func (e *entry) appendBranches(list []branch) []branch {
 	switch {
 	case e.idle:
 	case e.alternatives:
 		for i := range e.args {
-			c.branches = append(c.branches, branch{e.ret, e.args[i : i+1]})
+			list = append(list, branch{e.ret, e.args[i : i+1]})
 		}
 	default:
-		c.branches = append(c.branches, branch{e.ret, e.args})
+		list = append(list, branch{e.ret, e.args})
 	}
+	return list
 }
 
 // addMultiplexed adds what the profile says of calls that name carries, if name is socketcall or ipc.

@@ -29,8 +29,9 @@ type policy struct {
 
 // entry is one of profile.syscalls.
 type entry struct {
-	ret  uint32
-	args []specs.LinuxSeccompArg
+	ret   uint32
+	names []string
+	args  []specs.LinuxSeccompArg
 	// alternatives says that the arguments are a rule each, OR-ed, instead of one rule with all of them AND-ed. It is so when an index
 	// occurs twice: what all OCI runtimes do since libseccomp takes one condition for each argument.
 	alternatives bool
@@ -165,7 +166,7 @@ func (e *entry) parse(s *specs.LinuxSyscall) error {
 			return fmt.Errorf("/names/%d: empty", i)
 		}
 	}
-	e.ret, e.args = ret, s.Args
+	e.ret, e.names, e.args = ret, s.Names, s.Args
 	seen := uint(0)
 	for i := range s.Args {
 		arg := &s.Args[i]

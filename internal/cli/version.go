@@ -5,6 +5,8 @@ import (
 	"runtime"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/seccomp"
 )
 
 func programVersion() string {
@@ -21,7 +23,7 @@ func (a *app) printVersion() error {
 	if commit != "" {
 		out += "commit: " + commit + "\n"
 	}
-	out += "spec: " + specs.Version + "\ngo: " + runtime.Version() + "\n"
+	out += "spec: " + specs.Version + "\ngo: " + runtime.Version() + "\nseccomp: " + seccomp.Engine() + "\n"
 	return a.print(out)
 }
 

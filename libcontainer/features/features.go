@@ -21,6 +21,7 @@ const (
 const (
 	AnnotationVersion = "org.tare.version"
 	AnnotationCommit  = "org.tare.commit"
+	AnnotationSeccomp = "org.tare.seccomp.engine" // what compiles profiles
 )
 
 // For makes the document of the build with this version and commit. What is empty is left out.
@@ -70,10 +71,7 @@ func seccompFeatures() *features.Seccomp {
 }
 
 func annotations(version, commit string) map[string]string {
-	if version == "" && commit == "" {
-		return nil
-	}
-	all := make(map[string]string, 2)
+	all := map[string]string{AnnotationSeccomp: seccomp.Engine()}
 	if version != "" {
 		all[AnnotationVersion] = version
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tare/libcontainer/bundle"
+	"tare/seccomp"
 )
 
 // TestPromises puts what the document promises into a config, which must then be accepted.
@@ -59,8 +60,11 @@ func TestDocument(t *testing.T) {
 		t.Errorf("got %+v", f.Linux)
 	}
 	text, err := json.Marshal(f)
-	if err != nil || strings.Contains(string(text), "annotations") {
+	if err != nil || strings.Contains(string(text), "org.tare.version") {
 		t.Errorf("%s, %v", text, err)
+	}
+	if got, want := f.Annotations[AnnotationSeccomp], seccomp.Engine(); got != want || want == "" {
+		t.Errorf("seccomp engine %q, want %q", got, want)
 	}
 	if a := For("1.0", "abc").Annotations; a[AnnotationVersion] != "1.0" || a[AnnotationCommit] != "abc" {
 		t.Errorf("annotations %v", a)

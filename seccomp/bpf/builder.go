@@ -110,6 +110,14 @@ func (b *Builder) And(mask uint32, next Label) Label {
 	return b.emit(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, mask)
 }
 
+// Splice puts a whole program in, and returns where it starts.
+func (b *Builder) Splice(program []unix.SockFilter) Label {
+	for _, ins := range slices.Backward(program) {
+		b.code = append(b.code, ins)
+	}
+	return Label(len(b.code))
+}
+
 // near returns a label that does what l does and is in reach of the next instruction and of the one after it.
 func (b *Builder) near(l Label) Label {
 	d := b.distance(l)

@@ -5,9 +5,8 @@
 package syscalls
 
 // The tables come from the kernel's own syscall.tbl files; calls that are younger than those sources come from golang.org/x/sys,
-// since all architectures share one numbering from 424 (Linux 5.1) on. To make them anew:
+// since all architectures share one numbering from 424 (Linux 5.1) on. To make them anew (with a source package of Debian):
 //
-//	apt-get download linux-source-6.12 && dpkg-deb -x linux-source-6.12_*.deb . && tar -xf usr/src/linux-source-6.12.tar.xz
-//	KERNEL_SOURCE=$PWD/linux-source-6.12 go generate ./seccomp/syscalls
+//	make tables
 //
 //go:generate go run ./gen -kernel $KERNEL_SOURCE -out zz_tables.go
