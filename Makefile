@@ -27,7 +27,7 @@ LIBSECCOMP := -tags $(TAGS),libseccomp,osusergo,netgo
 tare-libseccomp: $(SOURCES) Makefile ## build ./tare-libseccomp, whose seccomp profiles libseccomp compiles (cgo)
 	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false $(LIBSECCOMP) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static"' -o $@ .
 
-.PHONY: help run test test-libseccomp tables test-vm conformance conformance-vm bench fuzz lint man install cross clean
+.PHONY: help run test test-libseccomp bench-seccomp tables test-vm conformance conformance-vm bench fuzz lint man install cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test-libseccomp: tare-libseccomp ## run the oracle: both engines over well-known
 	CGO_ENABLED=1 $(GO) vet $(LIBSECCOMP) ./seccomp/...
 	CGO_ENABLED=1 $(GO) test $(LIBSECCOMP) -timeout 20m ./seccomp/... ./libcontainer/features
 	CGO_ENABLED=0 TARE=$(CURDIR)/tare-libseccomp $(GO) test -tags $(TAGS) -run Seccomp ./tests/integration
+
+bench-seccomp: ## measure both engines for seccomp profiles in turns: a ratio below 1 means that ours is the faster one
+	CGO_ENABLED=1 $(GO) test $(LIBSECCOMP) -run '^$$' -bench Engines -benchtime 1x ./seccomp
 
 TABLES_DEB := linux-source-6.12
 tables: ## make the tables of system calls anew, from the kernel source that Debian has

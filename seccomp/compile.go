@@ -3,6 +3,7 @@ package seccomp
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -53,6 +54,7 @@ func compileWith(make engine, profile *specs.LinuxSeccomp, native *arch) (*Progr
 func (p *policy) compile() ([]unix.SockFilter, error) {
 	c := compiler{policy: p}
 	c.mux.init()
+	c.findFrequent()
 	c.code.Grow(512)
 	c.program()
 	return p.finish(&c.code)
@@ -79,6 +81,8 @@ type compiler struct {
 	emitted  []emitted // code for them
 	segments []segment // of the architecture token in work
 	indexes  []int32   // scratch space of verdict
+	weights  []int     // scratch space of search
+	frequent [syscalls.NameCount]bool
 }
 
 // emitted is the code for a list of branches. Architectures of the same width share it.
@@ -107,6 +111,7 @@ type segment struct {
 	start uint32
 	arch  *arch // whose arguments are compared
 	verdict
+	frequent bool // one of its calls is
 }
 
 // same tells whether two segments are known to have the same verdict.
@@ -165,7 +170,7 @@ func (c *compiler) token(token uint32) bpf.Label {
 			}
 		}
 	}
-	return c.code.Load(bpf.OffsetNumber, c.tree(c.segments))
+	return c.code.Load(bpf.OffsetNumber, c.search(c.segments))
 }
 
 // listed adds the segments of an architecture if the policy has it.
@@ -199,6 +204,9 @@ func (c *compiler) architecture(a *arch) {
 			younger = true
 		}
 		c.from(first+number, a, v)
+		if slices.ContainsFunc(calls, func(call syscalls.Entry) bool { return c.frequent[call.Name()] }) {
+			c.segments[len(c.segments)-1].frequent = true
+		}
 		c.from(first+number+1, a, fallback)
 	}
 	if !younger {
@@ -216,6 +224,7 @@ func (c *compiler) younger(a *arch, highest int64) {
 	}
 	first, private := a.calls()
 	c.from(first+uint32(highest)+1, a, verdict{ret: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)})
+	c.segments[len(c.segments)-1].frequent = true // programs try the youngest calls first, over and over
 	c.from(first+private, a, verdict{ret: c.fallback})
 }
 
@@ -227,27 +236,10 @@ func (c *compiler) from(start uint32, a *arch, v verdict) {
 		n--
 		c.segments = c.segments[:n]
 	}
-	s := segment{start, a, v}
+	s := segment{start: start, arch: a, verdict: v}
 	if n == 0 || !c.segments[n-1].same(&s) {
 		c.segments = append(c.segments, s)
 	}
-}
-
-// tree emits a binary search for the number in the accumulator. It is balanced, without regard to how often calls occur: since 5.11
-// the kernel asks each program once for each number and remembers those that are always allowed (so nothing is gained by favouring
-// read or futex), and that works for programs which, like these, decide such calls without looking at arguments.
-func (c *compiler) tree(s []segment) bpf.Label {
-	switch {
-	case len(s) == 1:
-		return c.leaf(&s[0])
-	case len(s) == 3 && s[0].same(&s[2]) && s[2].start == s[1].start+1:
-		// One number that differs from both of its sides.
-		return c.code.If(bpf.Equal, s[1].start, c.leaf(&s[1]), c.leaf(&s[0]))
-	}
-	mid := len(s) / 2
-	below := c.tree(s[:mid])
-	above := c.tree(s[mid:])
-	return c.code.If(bpf.GreaterEqual, s[mid].start, above, below)
 }
 
 // leaf emits what is done for one segment.
@@ -261,14 +253,24 @@ func (c *compiler) leaf(s *segment) bpf.Label {
 			return e.code
 		}
 	}
-	for i := s.to - 1; i >= s.from; i-- {
-		b := &c.branches[i]
-		holds := c.code.Return(b.ret)
-		for j := len(b.args) - 1; j >= 0; j-- {
-			holds = c.condition(s.arch, &b.args[j], holds, next)
+	for end := s.to; end > s.from; {
+		from := c.sameWord(s, end)
+		if end-from > 1 {
+			next = c.oneOf(s.arch, c.branches[from:end], next)
+		} else {
+			next = c.branch(s.arch, &c.branches[from], next)
 		}
-		next = holds
+		end = from
 	}
 	c.emitted = append(c.emitted, emitted{s.from, s.arch.wide, next})
 	return next
+}
+
+// branch emits one conditional rule, and goes on at next if it does not hold.
+func (c *compiler) branch(a *arch, b *branch, next bpf.Label) bpf.Label {
+	holds := c.code.Return(b.ret)
+	for i := len(b.args) - 1; i >= 0; i-- {
+		holds = c.condition(a, &b.args[i], holds, next)
+	}
+	return holds
 }

@@ -8,6 +8,7 @@ import (
 
 	profiles "github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"tare/seccomp/bpf"
 	"tare/seccomp/syscalls"
@@ -279,6 +280,31 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestOneOfManyValues: conditions that differ in the low half only share the comparison of the high one, and no others do.
+func TestOneOfManyValues(t *testing.T) {
+	rule := func(errno, index uint, values ...uint64) specs.LinuxSyscall {
+		s := specs.LinuxSyscall{Names: []string{"read"}, Action: specs.ActErrno, ErrnoRet: &errno}
+		for _, v := range values {
+			s.Args = append(s.Args, specs.LinuxSeccompArg{Index: index, Op: specs.OpEqualTo, Value: v})
+		}
+		return s
+	}
+	profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{
+		rule(11, 0, 5), rule(12, 0, 6), rule(13, 0, 7, 1<<32|5), rule(14, 0, 1<<32|6), rule(15, 1, 5), rule(16, 1, 6, 5), rule(17, 0, 8),
+	}}
+	for _, a := range refArches {
+		p, oracle := compileFor(t, profile, a.name), newReference(profile, a.name)
+		compareEverywhere(t, p, oracle, a.name, interesting(profile))
+	}
+	p := compileFor(t, &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{rule(11, 0, 5, 6, 7, 8)}}, specs.ArchX86_64)
+	high := slices.DeleteFunc(p.Filter, func(ins unix.SockFilter) bool {
+		return ins != unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 20}
+	})
+	if len(high) != 1 {
+		t.Errorf("the high half is loaded %d times", len(high))
+	}
+}
+
 func TestProfileThatNamesNothingHasNoYoungerCalls(t *testing.T) {
 	p := compileFor(t, &specs.LinuxSeccomp{
 		DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"no_such_call"}, Action: specs.ActAllow}},
@@ -291,7 +317,7 @@ func TestProfileThatNamesNothingHasNoYoungerCalls(t *testing.T) {
 
 func TestMultiplexedCalls(t *testing.T) {
 	const socketcall, ipc, allow, eperm = 102, 117, 0x7fff0000, 0x50001
-	unix := []specs.LinuxSeccompArg{{Index: 0, Value: 1, Op: specs.OpEqualTo}}
+	first := []specs.LinuxSeccompArg{{Index: 0, Value: 1, Op: specs.OpEqualTo}}
 	for _, c := range []struct {
 		name     string
 		fallback specs.LinuxSeccompAction
@@ -304,9 +330,9 @@ func TestMultiplexedCalls(t *testing.T) {
 	}{
 		{"allowed", specs.ActErrno, []string{"socket"}, specs.ActAllow, nil, socketcall, 1, allow},
 		{"allowed, another call", specs.ActErrno, []string{"socket"}, specs.ActAllow, nil, socketcall, 2, eperm},
-		{"allowed with conditions", specs.ActErrno, []string{"socket"}, specs.ActAllow, unix, socketcall, 1, eperm},
-		{"refused with conditions", specs.ActAllow, []string{"socket"}, specs.ActErrno, unix, socketcall, 1, eperm},
-		{"refused with conditions, another call", specs.ActAllow, []string{"socket"}, specs.ActErrno, unix, socketcall, 2, allow},
+		{"allowed with conditions", specs.ActErrno, []string{"socket"}, specs.ActAllow, first, socketcall, 1, eperm},
+		{"refused with conditions", specs.ActAllow, []string{"socket"}, specs.ActErrno, first, socketcall, 1, eperm},
+		{"refused with conditions, another call", specs.ActAllow, []string{"socket"}, specs.ActErrno, first, socketcall, 2, allow},
 		{"carrier named", specs.ActErrno, []string{"socketcall"}, specs.ActAllow, nil, socketcall, 1, allow},
 		{"shmget", specs.ActAllow, []string{"shmget"}, specs.ActErrno, nil, ipc, 23, eperm},
 		{"shmget with a version", specs.ActAllow, []string{"shmget"}, specs.ActErrno, nil, ipc, 0x10017, eperm},
@@ -367,6 +393,14 @@ func randomProfile(r *rand.Rand) *specs.LinuxSeccomp {
 			for range pick(200) {
 				s.Names = append(s.Names, syscalls.Name(pick(syscalls.NameCount)).String())
 			}
+		}
+		if pick(6) == 0 { // one of several values, in one rule or in several
+			index := uint(pick(6))
+			for range 1 + pick(3) {
+				s.Args = append(s.Args, specs.LinuxSeccompArg{Index: index, Op: specs.OpEqualTo, Value: values[pick(len(values))]})
+			}
+			p.Syscalls = append(p.Syscalls, s)
+			continue
 		}
 		for range max(0, pick(6)-2) {
 			s.Args = append(s.Args, specs.LinuxSeccompArg{

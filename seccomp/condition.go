@@ -12,11 +12,7 @@ import (
 // On a 32-bit ABI only the low half exists, of the argument and of the profile's value: -1 written as 18446744073709551615 matches a
 // 32-bit -1.
 func (c *compiler) condition(a *arch, arg *specs.LinuxSeccompArg, yes, no bpf.Label) bpf.Label {
-	w := words{code: &c.code, low: bpf.OffsetArgs + 8*uint32(arg.Index), wide: a.wide}
-	w.high = w.low + 4
-	if a.big {
-		w.low, w.high = w.high, w.low
-	}
+	w := c.words(a, arg.Index)
 	switch arg.Op {
 	case specs.OpEqualTo:
 		return w.equal(^uint64(0), arg.Value, yes, no)
@@ -35,6 +31,47 @@ func (c *compiler) condition(a *arch, arg *specs.LinuxSeccompArg, yes, no bpf.La
 		return w.above(bpf.GreaterEqual, arg.Value, no, yes)
 	}
 	return no // not reached: parse let no other operator pass; a rule that cannot be read must not match
+}
+
+// sameWord is where the longest run of branches starts that ends at end and asks whether one argument is this or that, with no difference in
+// the high half.
+func (c *compiler) sameWord(s *segment, end int) int {
+	from, last := end-1, c.branches[end-1].args
+	for from > s.from && isEqual(last) {
+		args := c.branches[from-1].args
+		if !isEqual(args) || args[0].Index != last[0].Index || s.arch.wide && args[0].Value>>32 != last[0].Value>>32 {
+			break
+		}
+		from--
+	}
+	return from
+}
+
+func isEqual(args []specs.LinuxSeccompArg) bool {
+	return len(args) == 1 && args[0].Op == specs.OpEqualTo
+}
+
+// oneOf emits the branches of such a run, which load each half once.
+func (c *compiler) oneOf(a *arch, run []branch, next bpf.Label) bpf.Label {
+	w := c.words(a, run[0].args[0].Index)
+	l := next
+	for i := len(run) - 1; i >= 0; i-- {
+		l = c.code.If(bpf.Equal, uint32(run[i].args[0].Value), c.code.Return(run[i].ret), l)
+	}
+	l = c.code.Load(w.low, l)
+	if w.wide {
+		l = c.code.Load(w.high, c.code.If(bpf.Equal, uint32(run[0].args[0].Value>>32), l, next))
+	}
+	return l
+}
+
+func (c *compiler) words(a *arch, index uint) words {
+	w := words{code: &c.code, low: bpf.OffsetArgs + 8*uint32(index), wide: a.wide}
+	w.high = w.low + 4
+	if a.big {
+		w.low, w.high = w.high, w.low
+	}
+	return w
 }
 
 // words emits comparisons of one argument.

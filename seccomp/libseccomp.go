@@ -69,6 +69,15 @@ const (
 // What a profile means is tare's: which entries are idle, which arguments are alternatives. The library sees the rules one by one, in the
 // order of the profile, and has the say over their precedence, arguments and architectures.
 func (p *policy) libseccomp(optimize int) ([]unix.SockFilter, error) {
+	filter, err := p.library(optimize)
+	if err != nil {
+		return nil, err
+	}
+	return p.withYounger(filter)
+}
+
+// library is what comes from libseccomp alone.
+func (p *policy) library(optimize int) ([]unix.SockFilter, error) {
 	f, err := libseccomp.NewFilter(libseccompAction(p.fallback))
 	if err != nil {
 		return nil, fmt.Errorf("%s/defaultAction: libseccomp: %w", pointer, err)
@@ -85,11 +94,7 @@ func (p *policy) libseccomp(optimize int) ([]unix.SockFilter, error) {
 			return nil, err
 		}
 	}
-	filter, err := export(f, p.arches[0].order())
-	if err != nil {
-		return nil, err
-	}
-	return p.withYounger(filter)
+	return export(f, p.arches[0].order())
 }
 
 // libseccompArches gives the filter the policy's architectures. A new filter has that of the machine.

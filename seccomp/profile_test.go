@@ -129,7 +129,7 @@ func TestLongJumps(t *testing.T) {
 		for j := range uint64(60) {
 			errno := uint(2 + i)
 			profile.Syscalls = append(profile.Syscalls, specs.LinuxSyscall{
-				Names: []string{name}, Action: specs.ActErrno, ErrnoRet: &errno, Args: []specs.LinuxSeccompArg{{Index: 1, Value: j * 3, Op: specs.OpEqualTo}},
+				Names: []string{name}, Action: specs.ActErrno, ErrnoRet: &errno, Args: []specs.LinuxSeccompArg{{Index: 1, Value: 0xffff, ValueTwo: j * 3, Op: specs.OpMaskedEqual}},
 			})
 		}
 	}

@@ -37,20 +37,32 @@ func Run(program []unix.SockFilter, d *Data, order binary.ByteOrder) (uint32, er
 
 // Interpret is Run for a program that has passed Check already.
 func Interpret(program []unix.SockFilter, d *Data, order binary.ByteOrder) uint32 {
+	value, _ := interpret(program, d, order)
+	return value
+}
+
+// Steps is the number of instructions that Interpret executes: what a call costs, whatever the machine.
+func Steps(program []unix.SockFilter, d *Data, order binary.ByteOrder) int {
+	_, steps := interpret(program, d, order)
+	return steps
+}
+
+func interpret(program []unix.SockFilter, d *Data, order binary.ByteOrder) (value uint32, steps int) {
 	m := machine{data: d.bytes(order), order: order}
 	for pc := 0; ; pc++ {
 		ins := program[pc]
+		steps++
 		switch ins.Code & 0x07 {
 		case unix.BPF_RET:
 			if ins.Code&0x18 == unix.BPF_A {
-				return m.a
+				return m.a, steps
 			}
-			return ins.K
+			return ins.K, steps
 		case unix.BPF_JMP:
 			pc += m.jump(ins)
 		case unix.BPF_ALU:
 			if !m.compute(ins) {
-				return 0 // division by an X of zero ends a classic program with 0, which seccomp reads as "kill the thread"
+				return 0, steps // division by an X of zero ends a classic program with 0, which seccomp reads as "kill the thread"
 			}
 		default:
 			m.move(ins)

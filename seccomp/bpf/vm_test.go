@@ -67,6 +67,17 @@ func TestInstructions(t *testing.T) {
 	}
 }
 
+func TestSteps(t *testing.T) {
+	program := []unix.SockFilter{
+		{Code: opLoad, K: OffsetNumber}, {Code: unix.BPF_JMP | unix.BPF_JEQ, K: 7, Jt: 1}, {Code: opImm, K: 1}, {Code: opReturnA},
+	}
+	for number, want := range map[uint32]int{7: 3, 8: 4} {
+		if got := Steps(program, &Data{Number: number}, binary.LittleEndian); got != want {
+			t.Errorf("number %d: %d steps, want %d", number, got, want)
+		}
+	}
+}
+
 func TestByteOrder(t *testing.T) {
 	program := []unix.SockFilter{{Code: opLoad, K: OffsetArgs}, {Code: opReturnA}}
 	d := Data{Args: [6]uint64{0x1_0000_0002}}
