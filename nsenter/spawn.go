@@ -27,7 +27,7 @@ type Spawn struct {
 	Limits   []Limit
 	Filter   []unix.SockFilter // seccomp program; nil for none
 	Flags    uint              // SECCOMP_FILTER_FLAG_* of it
-	Caps     *sys.CapSets      // the final sets, to be set once the filter is loaded; nil if they are set already
+	Caps     *sys.CapSets      // the final sets, to be set once the filter is loaded; nil if they are set already, or execve(2) sets them
 	Terminal bool              // standard input becomes the controlling terminal
 
 	// Early loads the filter and sets the capabilities before the fork, so that nobody in the PID namespace meets a
@@ -97,9 +97,7 @@ func (s *Spawn) Become() { becomeHeir(s.layOut()) }
 // with an error.
 func (s *Spawn) Execute() error {
 	h := s.layOut()
-	if len(h.Filter) > 0 {
-		h.defaultSignals() // the Go runtime preempts by one, and to come back from its handler is a system call
-	}
+	h.defaultSignals() // the Go runtime preempts by one, and to come back from its handler is a system call
 	failed, errno := h.execute()
 	runtime.KeepAlive(s)
 	return &Error{Step: failed.String(), Errno: errno}
@@ -201,8 +199,9 @@ func forkSibling(shared uintptr) (uintptr, syscall.Errno) {
 	return pid, errno
 }
 
-// defaultSignals takes the Go runtime's handlers away, and unblocks what beforeFork has blocked: the execution would keep
-// a blocked signal, and the filter may forbid to unblock it later.
+// defaultSignals takes the Go runtime's handlers away, and what a caller can have had ignored (SIGHUP and SIGINT, which a Go program leaves so),
+// and unblocks what beforeFork or the caller has blocked: the execution would keep a blocked signal, and the filter may forbid to unblock it
+// later.
 //
 //go:nosplit
 //go:norace

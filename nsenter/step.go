@@ -100,7 +100,7 @@ func (s step) String() string {
 	case stepFilter:
 		return "linux.seccomp (/linux/seccomp): seccomp"
 	case stepFinalCaps:
-		return "linux.seccomp (/linux/seccomp): the profile forbids capset, which has still to take CAP_SYS_ADMIN away without process.noNewPrivileges: capset"
+		return "linux.seccomp (/linux/seccomp): give up CAP_SYS_ADMIN, which loading took without process.noNewPrivileges: capset"
 	case stepExecute:
 		return "execute the process"
 	}

@@ -78,14 +78,6 @@ func Wait(pid int) (unix.WaitStatus, error) {
 	return ws, os.NewSyscallError("wait4", err)
 }
 
-// Execve replaces the process by the program path. It returns on failure only. The strings are made before
-// the last filter is in force, so that nothing but execve(2) is called here.
-func Execve(path *byte, argv, envv []*byte) syscall.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
-		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])))
-	return errno
-}
-
 // Execveat replaces the process by the program of the descriptor. It returns on failure only. execveat(2).
 func Execveat(exe *os.File, args, env []string) error {
 	argv, err := syscall.SlicePtrFromStrings(args)
@@ -196,19 +188,4 @@ func (a *Affinity) Set() error { return a.setOf(0) }
 func (a *Affinity) setOf(pid int) error {
 	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), unsafe.Sizeof(*a), uintptr(unsafe.Pointer(a)))
 	return syscallError("sched_setaffinity", errno)
-}
-
-// DefaultSignals takes back what a caller can have set and an execution would keep: SIGHUP and SIGINT ignored, which a
-// Go program leaves so, and blocked signals. sigaction(2), sigprocmask(2).
-func DefaultSignals() error {
-	const sigsetSize = 8
-	var zero [64]byte // a struct sigaction of SIG_DFL without flags, and an empty mask, for every architecture
-	for _, sig := range []uintptr{uintptr(unix.SIGHUP), uintptr(unix.SIGINT)} {
-		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
-		if errno != 0 {
-			return syscallError("rt_sigaction", errno)
-		}
-	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&zero)), 0, sigsetSize, 0, 0)
-	return syscallError("rt_sigprocmask", errno)
 }

@@ -108,7 +108,7 @@ func (p *initProc) spawn() error {
 		}
 		s.Limits = append(s.Limits, nsenter.Limit{Resource: resource, Soft: l.Soft, Hard: l.Hard})
 	}
-	s.Early = p.cfg.Seccomp != nil && admitsAll(p.cfg.Seccomp, s.Calls())
+	s.Early = p.cfg.Seccomp != nil && (s.Caps != nil || !p.caps.extra) && admitsAll(p.cfg.Seccomp, s.Calls())
 	if c := p.courier; c != nil {
 		c.early, c.fork = s.Early, !s.Early
 		if err := p.announce(); err != nil {

@@ -253,9 +253,6 @@ func (p *initProc) exec() error {
 	if err := sys.CloseOnExecFrom(3 + p.cfg.ListenFDs + p.cfg.PreserveFDs); err != nil {
 		return err
 	}
-	if err := sys.DefaultSignals(); err != nil {
-		return err
-	}
 	if err := p.limitPids(); err != nil {
 		return err
 	}
@@ -268,14 +265,23 @@ func (p *initProc) exec() error {
 
 // layOut prepares what is left of the way to the workload.
 func (p *initProc) layOut() *nsenter.Spawn {
-	s := &nsenter.Spawn{Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv}
-	if p.caps.extra {
-		s.Caps = &p.caps.final
-	}
+	s := &nsenter.Spawn{Path: p.program.path, Argv: p.program.argv, Envv: p.program.envv, Caps: p.finalCaps()}
 	if filter := p.cfg.Seccomp; filter != nil {
 		s.Filter, s.Flags = filter.Filter, filter.Flags&^tsync
 	}
 	return s
+}
+
+// finalCaps are what is to be set once the filter is loaded: nothing if nothing is left to give up, or if the filter forbids capset(2). The
+// execution takes CAP_SYS_ADMIN away then: what is permitted to a program follows from the bounding set, its file's capabilities and
+// what is inheritable and ambient, and not from what was permitted before (capabilities(7)). Nobody meets the process in between, as it is not
+// dumpable.
+func (p *initProc) finalCaps() *sys.CapSets {
+	filter := p.cfg.Seccomp
+	if !p.caps.extra || filter != nil && !filter.Admits(unix.SYS_CAPSET) {
+		return nil
+	}
+	return &p.caps.final
 }
 
 // explain puts the failure of an execution into words.
