@@ -180,7 +180,11 @@ func compileFilter(profile *specs.LinuxSeccomp) (*seccomp.Program, error) {
 	if profile == nil {
 		return nil, nil
 	}
-	return seccomp.Compile(profile)
+	filter, err := seccomp.Compile(profile)
+	if err != nil {
+		return nil, err
+	}
+	return filter, filter.CheckExecution()
 }
 
 // reserve makes the state directory and writes down what is about to be made, so that `delete --force` finds

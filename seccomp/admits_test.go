@@ -43,3 +43,17 @@ func TestAdmits(t *testing.T) {
 		t.Error("an empty program, which the kernel would not take, admits something")
 	}
 }
+
+func TestCheckExecution(t *testing.T) {
+	for action, forbidden := range map[specs.LinuxSeccompAction]bool{
+		specs.ActErrno: true, specs.ActKillProcess: true, specs.ActKill: true, specs.ActTrap: true,
+		specs.ActAllow: false, specs.ActLog: false, specs.ActTrace: false, specs.ActNotify: false,
+	} {
+		p := compileFor(t, &specs.LinuxSeccomp{
+			DefaultAction: action, ListenerPath: "/run/agent", Syscalls: []specs.LinuxSyscall{{Names: []string{"listns"}, Action: specs.ActAllow}},
+		}, machine(t).name)
+		if err := p.CheckExecution(); (err != nil) != forbidden {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}

@@ -78,15 +78,6 @@ func TestEnginesAgreeOnContainerd(t *testing.T) {
 	}
 }
 
-func machine(t testing.TB) *arch {
-	t.Helper()
-	name, err := NativeArch()
-	if err != nil {
-		t.Skip(err)
-	}
-	return findArch(name)
-}
-
 // agreeOnKnown asks both engines about every number, at both levels. Only for the disputed calls may the library have its own reading.
 func agreeOnKnown(t *testing.T, profile *specs.LinuxSeccomp, native *arch, disputed ...string) {
 	t.Helper()

@@ -310,3 +310,13 @@ func agree(t testing.TB, p *Program, r *reference, native specs.Arch, d bpf.Data
 	}
 	return got == want
 }
+
+// machine is the architecture that the tests run on.
+func machine(t testing.TB) *arch {
+	t.Helper()
+	name, err := NativeArch()
+	if err != nil {
+		t.Skip(err)
+	}
+	return findArch(name)
+}
