@@ -49,7 +49,8 @@ type comparison struct {
 // question is for a second opinion: the library's program of another level, or for the rules of one call only, or for one of them.
 type question struct {
 	level int
-	call  string // or "" for all
+	alone bool   // the rules of one call only
+	call  string // which may be none that has a name, and so no rules
 	rule  int    // counted from 1, or 0 for all
 	args  []specs.LinuxSeccompArg
 }
@@ -139,7 +140,7 @@ func (c *comparison) names(calls map[string]uint64) bool {
 // call alone, or each of them alone: what it says of a call must not depend on that.
 func (c *comparison) contradicted(t testing.TB, a *refArch, name string, d *bpf.Data, ours uint32) bool {
 	t.Helper()
-	for _, q := range []question{{level: levels[0]}, {level: levels[1]}, {level: levels[0], call: name}, {level: levels[1], call: name}} {
+	for _, q := range []question{{level: levels[0]}, {level: levels[1]}, {level: levels[0], alone: true, call: name}, {level: levels[1], alone: true, call: name}} {
 		if filter := c.opinion(t, q); filter != nil && bpf.Interpret(filter, d, c.native.order()) == ours {
 			return true
 		}
@@ -160,7 +161,7 @@ func (c *comparison) contradicted(t testing.TB, a *refArch, name string, d *bpf.
 
 func (c *comparison) opinion(t testing.TB, q question) []unix.SockFilter {
 	t.Helper()
-	key := fmt.Sprint(q.level, q.call, q.rule)
+	key := fmt.Sprint(q.level, q.alone, q.call, q.rule)
 	filter, known := c.second[key]
 	if known {
 		return filter
@@ -170,7 +171,7 @@ func (c *comparison) opinion(t testing.TB, q question) []unix.SockFilter {
 	case q.rule > 0:
 		profile.DefaultAction, profile.DefaultErrnoRet = specs.ActAllow, nil
 		profile.Syscalls = []specs.LinuxSyscall{{Names: []string{q.call}, Action: specs.ActErrno, Args: q.args}}
-	case q.call != "":
+	case q.alone:
 		profile.Syscalls = rulesOf(c.profile, q.call)
 	}
 	filter, err := c.library.compile(t, &profile, c.native, q.level)
