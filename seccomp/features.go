@@ -1,6 +1,10 @@
 package seccomp
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
 
 // Actions returns the actions a profile may name, sorted.
 func Actions() []string {
@@ -40,3 +44,8 @@ func KnownFlags() []string {
 // SupportedFlags returns the flags this build can pass on. It does not ask the kernel: the features document describes the runtime,
 // wherever it runs. A kernel without a flag makes Program.Load fail with the flag's name.
 func SupportedFlags() []string { return KnownFlags() }
+
+// ArchName is an architecture as people write it: x86_64, not SCMP_ARCH_X86_64.
+func ArchName(name specs.Arch) string {
+	return strings.ToLower(strings.TrimPrefix(string(name), "SCMP_ARCH_"))
+}

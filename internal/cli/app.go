@@ -84,6 +84,11 @@ func (a *app) dispatch(root *cli.Command, args []string) error {
 	if c == nil {
 		return a.unknownCommand(args[0])
 	}
+	return a.call(c, args)
+}
+
+// call runs a command with its --help; args[0] is its name.
+func (a *app) call(c *cli.Command, args []string) error {
 	var help bool
 	c.Flags = append(c.Flags, helpFlag(&help))
 	action := c.Action
@@ -132,6 +137,8 @@ func (a *app) command(name string) *cli.Command {
 		return a.featuresCommand()
 	case "check":
 		return a.checkCommand()
+	case "seccomp":
+		return a.seccompCommand()
 	}
 	return nil
 }
@@ -140,7 +147,7 @@ func (a *app) command(name string) *cli.Command {
 func commandNames() []string {
 	return []string{
 		"run", "create", "start", "exec", "kill", "delete", "pause", "resume", "update",
-		"state", "list", "ps", "events", "spec", "check", "features",
+		"state", "list", "ps", "events", "spec", "check", "features", "seccomp",
 	}
 }
 

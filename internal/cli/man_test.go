@@ -49,7 +49,11 @@ func TestManPages(t *testing.T) {
 	a := &app{name: "tare"}
 	pages := map[string][]string{"tare": shownFlags(append(a.global.flags(), helpFlag(new(bool)), versionFlag(new(bool))))}
 	for _, name := range commandNames() {
-		pages["tare-"+name] = shownFlags(a.command(name).Flags)
+		flags := a.command(name).Flags
+		if name == "seccomp" { // one page for both of its commands
+			flags = slices.Concat(a.seccompShowCommand().Flags, a.seccompDiffCommand().Flags, []cli.Flag{helpFlag(new(bool))})
+		}
+		pages["tare-"+name] = shownFlags(flags)
 	}
 	for name, want := range pages {
 		text, err := os.ReadFile("../../man/" + name + ".8.md")
