@@ -105,8 +105,8 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		`/linux/namespaces: none of type "mount": the container's mounts are made in the runtime's, below root.path`,
 		`/mounts/1/destination: relative destinations are deprecated: "b" is taken from /`,
-		`/mounts/1/options: "size=1k" is an option of a filesystem, and ignored: a bind mount has that of its source`,
-		`/mounts/1/options: "X-mount.mkdir" is an option of a filesystem, and ignored: a bind mount has that of its source`,
+		`/mounts/1/options/1: "size=1k" is an option of a filesystem, and ignored: a bind mount has that of its source`,
+		`/mounts/1/options/4: "X-mount.mkdir" is an option of a filesystem, and ignored: a bind mount has that of its source`,
 		`/process/capabilities/bounding/1: unknown capability "CAP_FLY" is ignored`,
 		`/process/capabilities/ambient/0: unknown capability "cap_kill" is ignored`,
 	}

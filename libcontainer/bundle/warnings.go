@@ -63,8 +63,8 @@ func bindWarnings(m *specs.Mount, index int) (warnings []string) {
 		return nil
 	}
 	for _, d := range o.Data {
-		warnings = append(warnings, fmt.Sprintf("%s: %s is an option of a filesystem, and ignored: a bind mount has that of its source",
-			at("mounts", index, "options"), quote(d.String())))
+		at := at("mounts", index, "options", slices.Index(m.Options, d.String()))
+		warnings = append(warnings, fmt.Sprintf("%s: %s is an option of a filesystem, and ignored: a bind mount has that of its source", at, quote(d.String())))
 	}
 	return warnings
 }

@@ -7,6 +7,7 @@ import (
 
 	"tare/internal/document"
 	"tare/libcontainer/bundle"
+	"tare/libcontainer/mountopt"
 )
 
 // text tells what the reader of the text has to say.
@@ -48,8 +49,30 @@ func (c *checker) problems() {
 	}
 	for i := range c.e.Warnings {
 		w := &c.e.Warnings[i]
-		c.add(Finding{ID: name(w.Check), Severity: Warning, Pointer: w.Pointer, Message: w.Message, Why: section(w.Pointer)})
+		c.add(Finding{ID: name(w.Check), Severity: Warning, Pointer: w.Pointer, Message: w.Message, Why: section(w.Pointer), Mend: c.mendOption(w.Pointer)})
 	}
+}
+
+// mendOption says what was meant by a bind mount's option that means nothing there.
+func (c *checker) mendOption(pointer string) string {
+	for i := range c.spec.Mounts {
+		for j, option := range c.spec.Mounts[i].Options {
+			if pointer != at("mounts", i, "options", j) {
+				continue
+			}
+			switch option {
+			case "readonly", "read-only":
+				return "did you mean \"ro\"?"
+			case "z", "Z", "U":
+				return "take it away: it is one of Docker's and Podman's command line"
+			}
+			if near := document.Nearest(mountopt.Names(), option); near != "" {
+				return "did you mean \"" + near + "\"?"
+			}
+			return "take it away"
+		}
+	}
+	return ""
 }
 
 // name makes an id of a check's name.

@@ -39,7 +39,6 @@ func (c *checker) mounts() {
 
 // bind looks at the source of a bind mount.
 func (c *checker) bind(i int, m *specs.Mount, o *mountopt.Options) {
-	c.bindOptions(i, m, o)
 	if m.Source == "" {
 		return
 	}
@@ -79,32 +78,6 @@ func (c *checker) noSource(i int, source string, err unix.Errno) {
 		Mend: "make it (mkdir -p " + source + "), or correct the path",
 	}
 	c.add(f)
-}
-
-// bindOptions looks for options that are a file system's: a bind mount has none of its own.
-func (c *checker) bindOptions(i int, m *specs.Mount, o *mountopt.Options) {
-	for _, d := range o.Data {
-		pointer := at("mounts", i, "options")
-		for j, option := range m.Options {
-			if option == d.String() {
-				pointer = at("mounts", i, "options", j)
-			}
-		}
-		f := Finding{
-			ID: "mount-option", Severity: Error, Pointer: pointer, Message: fmt.Sprintf("option %q is none of a bind mount", d.String()),
-			Why: section("/mounts") + ", Linux mount options", Mend: "take it away",
-		}
-		if near := document.Nearest(mountopt.Names(), d.Key); near != "" {
-			f.Mend = "did you mean \"" + near + "\"?"
-		}
-		switch d.Key {
-		case "readonly", "read-only":
-			f.Mend = "did you mean \"ro\"?"
-		case "z", "Z", "U":
-			f.Mend = "take it away: it is one of Docker's and Podman's command line"
-		}
-		c.add(f)
-	}
 }
 
 // filesystem looks at a mount of a new file system.

@@ -66,8 +66,8 @@ func TestMounts(t *testing.T) {
 		{"over the root by a link", mount(tmpfs("/up")), []entry{{"up", "-> ..", 0}}, []want{{"mount-refused", Error, "/mounts/0/destination", "root directory"}}},
 		{"in proc", mount(tmpfs("/proc/sys")), nil, []want{{"mount-refused", Error, "/mounts/0/destination", "lies in /proc"}}},
 		{"over proc", mount(tmpfs("/proc")), nil, []want{{"mount-refused", Error, "/mounts/0/destination", "procfs"}}},
-		{"misspelt option", mount(bindOf(outside, "/mnt", "nosiud")), nil, []want{{"mount-option", Error, "/mounts/0/options/0", `"nosuid"`}}},
-		{"option of a manager", mount(bindOf(outside, "/mnt", "Z")), nil, []want{{"mount-option", Error, "/mounts/0/options/0", "command line"}}},
+		{"misspelt option", mount(bindOf(outside, "/mnt", "nosiud")), nil, []want{{"warnings", Warning, "/mounts/0/options/0", `"nosuid"`}}},
+		{"option of a manager", mount(bindOf(outside, "/mnt", "Z")), nil, []want{{"warnings", Warning, "/mounts/0/options/0", "command line"}}},
 		{"misspelt type", mount(specs.Mount{Destination: "/mnt", Type: "tmpsf", Source: "x"}), nil, []want{{"filesystem-unknown", Warning, "/mounts/0/type", `"tmpfs"`}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestManyAtOnce(t *testing.T) {
 		{"rlimits", Error, "/process/rlimits/0/soft", "hard limit"},
 		{"mount-hidden", Warning, "/mounts/0", "/dev"},
 		{"mount-source", Error, "/mounts/2/source", "/nowhere/data"},
-		{"mount-option", Error, "/mounts/2/options/1", `"ro"`},
+		{"warnings", Warning, "/mounts/2/options/1", `"ro"`},
 		{"mount-point", Error, "/mounts/3/destination", "is a file"},
 		{"program-missing", Error, "/hooks/poststart/0/path", "/nowhere/hook"},
 		{"hooks", Error, "/hooks/poststart/1/path", "absolute"},

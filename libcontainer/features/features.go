@@ -1,7 +1,6 @@
 package features
 
 import (
-
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
 	"tare/libcontainer/attr"

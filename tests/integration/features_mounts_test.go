@@ -54,6 +54,7 @@ var mountProofs = map[string]mountProof{
 // otherMountProofs are for options that say what is mounted.
 var otherMountProofs = map[string]func(*testing.T, string){
 	"bind": proveBind, "rbind": proveBind, "remount": proveRemount, "tmpcopyup": proveCopyUp, "copy-symlink": proveCopySymlink,
+	"idmap": func(t *testing.T, _ string) { TestIDMappedBinds(t) }, "ridmap": func(t *testing.T, _ string) { TestIDMappedTree(t) },
 }
 
 // proveMountOptions mounts a tmpfs for each option, in one container, and compares what is in mountinfo.

@@ -36,40 +36,28 @@ var featureLists = map[string]func(*testing.T, []string){
 
 // featureValues are the proofs of single values that are there.
 var featureValues = map[string]func(*testing.T, string){
-	"ociVersionMin":                proveVersion,
-	"ociVersionMax":                proveVersion,
-	"annotations.org.tare.version": proveBuild,
-	"annotations.org.tare.commit":  proveBuild,
+	"ociVersionMin":                       proveVersion,
+	"ociVersionMax":                       proveVersion,
+	"annotations.org.tare.version":        proveBuild,
+	"annotations.org.tare.commit":         proveBuild,
+	"annotations.org.tare.seccomp.engine": proveBuild,
 }
 
-// featureSwitches are the proofs of what is either on or off. The edit asks for the feature: when it is off the config is refused for that;
-// when it is on, prove shows that it works.
-var featureSwitches = map[string]featureSwitch{
-	"linux.cgroup.v1":          {prove: proveCgroupV1},
-	"linux.cgroup.v2":          {prove: proveCgroupV2},
-	"linux.cgroup.systemd":     {prove: func(t *testing.T) { proveSystemd(t, false) }},
-	"linux.cgroup.systemdUser": {prove: func(t *testing.T) { proveSystemd(t, true) }},
-	"linux.cgroup.rdma":        {prove: proveRdma},
-	"linux.seccomp.enabled":    {prove: func(t *testing.T) { proveSeccompFlag(t, "SECCOMP_FILTER_FLAG_LOG") }},
-	"linux.apparmor.enabled":   {prove: proveAppArmor},
-	"linux.selinux.enabled":    {prove: proveSELinux},
-	"linux.intelRdt.enabled":   {ask: func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "a"} }},
-	"linux.intelRdt.schemata": {ask: func(s *specs.Spec) {
-		s.Linux.IntelRdt = &specs.LinuxIntelRdt{Schemata: []string{"MB:0=100"}}
-	}},
-	"linux.intelRdt.monitoring": {ask: func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{EnableMonitoring: true} }},
-	"linux.mountExtensions.idmap.enabled": {ask: func(s *specs.Spec) {
-		ids := []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
-		WithMount(specs.Mount{Destination: "/x", Source: "/nowhere", Options: []string{"bind", "idmap"}, UIDMappings: ids, GIDMappings: ids})(s)
-	}},
-	"linux.netDevices.enabled": {ask: func(s *specs.Spec) {
-		s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"dummy-of-nobody": {}}
-	}},
-}
-
-type featureSwitch struct {
-	ask   Edit
-	prove func(*testing.T)
+// featureSwitches are the proofs of what is on.
+var featureSwitches = map[string]func(*testing.T){
+	"linux.cgroup.v1":                     proveCgroupV1,
+	"linux.cgroup.v2":                     proveCgroupV2,
+	"linux.cgroup.systemd":                func(t *testing.T) { proveSystemd(t, false) },
+	"linux.cgroup.systemdUser":            func(t *testing.T) { proveSystemd(t, true) },
+	"linux.cgroup.rdma":                   proveRdma,
+	"linux.seccomp.enabled":               func(t *testing.T) { proveSeccompFlag(t, "SECCOMP_FILTER_FLAG_LOG") },
+	"linux.apparmor.enabled":              proveAppArmor,
+	"linux.selinux.enabled":               proveSELinux,
+	"linux.intelRdt.enabled":              TestRdt,
+	"linux.intelRdt.schemata":             TestRdt,
+	"linux.intelRdt.monitoring":           TestRdt,
+	"linux.mountExtensions.idmap.enabled": TestIDMappedBinds,
+	"linux.netDevices.enabled":            TestNetDevice,
 }
 
 func TestFeatures(t *testing.T) {
@@ -151,15 +139,11 @@ func proveFeature(t *testing.T, path string, value any) {
 }
 
 func proveSwitch(t *testing.T, path string, on bool) {
-	s, ok := featureSwitches[path]
-	switch {
-	case !ok, on && s.prove == nil:
+	prove, ok := featureSwitches[path]
+	if !ok || !on {
 		t.Fatalf("no proof for %s, which is %t", path, on)
-	case on:
-		s.prove(t)
-	default:
-		NewContainer(t, s.ask).Run().Fails(t, "not supported by this version of tare yet")
 	}
+	prove(t)
 }
 
 func each(prove func(*testing.T, string)) func(*testing.T, []string) {
@@ -281,6 +265,9 @@ func proveSeccompAction(t *testing.T, action string) {
 	codes := map[string]int{"SCMP_ACT_KILL_PROCESS": 128 + int(unix.SIGSYS), "SCMP_ACT_TRAP": 2} // Go's runtime exits with 2 of a signal
 	c := NewContainer(t, makingDirs(specs.LinuxSeccompAction(action), "", 0, 0))
 	switch action {
+	case "SCMP_ACT_NOTIFY":
+		TestNotify_Emulated(t)
+		return
 	case "SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD":
 		c.Spec.Process.Args = []string{"/probe", "report"}
 		c.WriteSpec(t)

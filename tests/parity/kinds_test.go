@@ -45,7 +45,7 @@ var kinds = map[string][]Edit{
 		score := 500
 		s.Process.OOMScoreAdj = &score
 		s.Process.Rlimits = []specs.POSIXRlimit{
-			{Type: "RLIMIT_NOFILE", Soft: 64, Hard: 128},
+			{Type: "RLIMIT_NOFILE", Soft: 128, Hard: 128},
 			{Type: "RLIMIT_CORE", Soft: 0, Hard: 0},
 			{Type: "RLIMIT_CPU", Soft: 100, Hard: 200},
 		}
