@@ -55,8 +55,8 @@ func (o *updateOptions) flags() []cli.Flag {
 		flags = append(flags, stringFlag(&l.value, l.usage, l.name))
 	}
 	return append(flags,
-		stringFlag(&o.l3Cache, "let its class have the share `SCHEMA` of the L3 caches, such as L3:0=7f0;1=1f", "l3-cache-schema"),
-		stringFlag(&o.memoryBandwidth, "let its class have the share `SCHEMA` of the memory bandwidth, such as MB:0=20;1=70", "mem-bw-schema"),
+		stringFlag(&o.l3Cache, "give its class the share `SCHEMA` of the L3 caches", "l3-cache-schema"),
+		stringFlag(&o.memoryBandwidth, "give its class the share `SCHEMA` of the memory bandwidth", "mem-bw-schema"),
 		hiddenFlag(&o.kernelMemory, "kernel-memory"), hiddenFlag(&o.kernelTCPMem, "kernel-memory-tcp")) // not in any kernel any more
 }
 
