@@ -52,7 +52,6 @@ func For(version, commit string) *features.Features {
 
 func yes() *bool { return new(true) }
 
-
 func cgroup() *features.Cgroup {
 	return &features.Cgroup{V1: yes(), V2: yes(), Systemd: yes(), SystemdUser: yes(), Rdma: yes()}
 }
