@@ -28,6 +28,7 @@ type creation struct {
 	run bool // the workload starts at once, without the fifo
 	// foreground is this process's part in a run that is waited for; nil otherwise.
 	foreground *foreground
+	recorder   *recorder // of a run whose system calls are recorded; nil otherwise
 
 	exe     *launch.Exe
 	bundle  *bundle.Bundle
@@ -166,6 +167,13 @@ func (c *creation) planCgroup() (err error) {
 
 func (c *creation) compileFilter() (err error) {
 	l := c.bundle.Spec.Linux
+	if c.recorder != nil {
+		if l != nil && l.Seccomp != nil {
+			c.warn("linux.seccomp (/linux/seccomp) is put aside while system calls are recorded")
+		}
+		c.filter, err = c.recorder.filter()
+		return err
+	}
 	if l == nil {
 		return nil
 	}
@@ -459,7 +467,7 @@ func (c *creation) record() error {
 func (c *creation) handOver() error {
 	err := c.init.Go()
 	if err == nil && c.run {
-		err = c.init.Execute(newAgent(c.state, c.agent, specs.StateCreated))
+		err = c.init.Execute(c.listens())
 	} else if err == nil {
 		err = c.init.AwaitExec()
 	}

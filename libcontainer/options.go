@@ -28,6 +28,9 @@ type RunOptions struct {
 	Detach      bool // return once the workload runs
 	Keep        bool // leave the stopped container's state and cgroup after its exit
 	NoSubreaper bool // do not adopt the workload's orphans while waiting
+
+	// RecordSeccomp is a file that gets the least seccomp profile for the workload, added to what it has. Not with Detach.
+	RecordSeccomp string
 }
 
 // ExecOptions are those of an exec. All paths are absolute or empty, but ProcessFile.

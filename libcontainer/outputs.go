@@ -33,9 +33,17 @@ func checkPidFile(path string) error {
 	if path == "" {
 		return nil
 	}
+	if err := checkDirOf(path); err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}
+
+// checkDirOf tells whether there is a directory for a file at path.
+func checkDirOf(path string) error {
 	fd, err := sys.Openat(unix.AT_FDCWD, filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return fmt.Errorf("pid file: %w", err)
+		return err
 	}
 	sys.Close(fd)
 	return nil

@@ -12,7 +12,7 @@ import (
 // container and returns the workload's exit code, 128+N after signal N; detached it returns 0 when the workload
 // runs. It is one process and one handshake where create and start are two.
 func Run(o RunOptions) (int, error) {
-	c := &creation{o: &o.CreateOptions, run: true}
+	c := &creation{o: &o.CreateOptions, run: true, recorder: newRecorder(o.RecordSeccomp)}
 	if !o.Detach {
 		c.foreground = newForeground()
 		defer c.foreground.finish()
@@ -23,6 +23,7 @@ func Run(o RunOptions) (int, error) {
 		}
 	}
 	if err := step.Run(c, createSteps); err != nil {
+		c.recorder.end()
 		return 0, err
 	}
 	c.init.Close()
@@ -30,13 +31,14 @@ func Run(o RunOptions) (int, error) {
 	ct := &Container{root: o.Root, dir: c.dir, state: c.state}
 	defer ct.Close()
 	code, err := ct.attend(c)
-	if err == nil && (o.Detach || o.Keep) {
-		return code, nil
+	switch {
+	case err == nil && (o.Detach || o.Keep):
+	case errors.Is(err, errDeleted):
+		err = nil
+	default:
+		err = also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn, interrupt: c.interruption.hooks()}))
 	}
-	if errors.Is(err, errDeleted) {
-		return code, nil
-	}
-	return code, also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn, interrupt: c.interruption.hooks()}))
+	return code, also(err, c.recorder.save(c.warn))
 }
 
 // also puts a second error behind a first one, in one line.

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
@@ -12,6 +14,7 @@ import (
 func (a *app) runCommand() *cli.Command {
 	o := &createOptions{}
 	var ro libcontainer.RunOptions
+	var record string
 	return &cli.Command{
 		Name:      "run",
 		Category:  "Life of a container",
@@ -25,13 +28,17 @@ NAME run --detach --bundle /srv/web --pid-file /run/web.pid web
 		Flags: append(o.flags(),
 			boolFlag(&ro.Detach, "leave once the container's process runs", "detach", "d"),
 			boolFlag(&ro.Keep, "keep the stopped container until delete", "keep"),
-			boolFlag(&ro.NoSubreaper, "do not adopt the container's orphaned processes", "no-subreaper")),
+			boolFlag(&ro.NoSubreaper, "do not adopt the container's orphaned processes", "no-subreaper"),
+			stringFlag(&record, "add what the workload calls to the seccomp profile in `FILE`", "record-seccomp")),
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := a.wantArgs(c, 1, 1); err != nil {
 				return err
 			}
-			var err error
-			if ro.CreateOptions, err = a.createOptions(o, c.Args().First()); err == nil {
+			err := setRecord(&ro, record)
+			if err == nil {
+				ro.CreateOptions, err = a.createOptions(o, c.Args().First())
+			}
+			if err == nil {
 				a.exitCode, err = libcontainer.Run(ro)
 			}
 			if err != nil {
@@ -40,4 +47,18 @@ NAME run --detach --bundle /srv/web --pid-file /run/web.pid web
 			return nil
 		},
 	}
+}
+
+// setRecord completes the path of the profile to record: whoever records has to stay as long as the workload.
+func setRecord(ro *libcontainer.RunOptions, path string) (err error) {
+	if path == "" {
+		return nil
+	}
+	if ro.Detach {
+		return errors.New("--record-seccomp: cannot be combined with --detach, as this process watches the workload to its end")
+	}
+	if ro.RecordSeccomp, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("--record-seccomp %s: %w", path, err)
+	}
+	return nil
 }

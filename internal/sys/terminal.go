@@ -78,6 +78,12 @@ func getsid() int {
 	return sid
 }
 
+// Dup gives another close-on-exec descriptor for the open file. F_DUPFD_CLOEXEC of fcntl(2).
+func Dup(fd int) (int, error) {
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	return fd, os.NewSyscallError("fcntl", err)
+}
+
 // Dup3 makes fd a copy of old that an execution keeps.
 func Dup3(old, fd int) error {
 	return os.NewSyscallError("dup3", unix.Dup3(old, fd, 0))

@@ -100,6 +100,8 @@ func command(name string) func([]string) {
 		return agentClient
 	case "demo":
 		return demo
+	case "errands":
+		return errands
 	case "hook":
 		return hook
 	}
