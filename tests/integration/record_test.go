@@ -40,9 +40,11 @@ func (r recording) Write(text string) {
 	}
 }
 
-func (r recording) Text() string {
+func (r recording) Text() string { return r.read(r.Path) }
+
+func (r recording) read(path string) string {
 	r.t.Helper()
-	text, err := os.ReadFile(r.Path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -334,4 +336,28 @@ func TestRecordSeccomp_Terminal(t *testing.T) {
 	if code := ExitCode(cmd); code != 0 || !slices.Contains(r.Allowed(), "ioctl") {
 		t.Errorf("exit code %d, profile:\n%s", code, r.Text())
 	}
+}
+
+// A process that stays behind does not keep the run.
+func TestRecordSeccomp_LeftBehind(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	r := newRecording(t)
+	c := NewContainer(t, Args("spawn-children", "1"), WithoutNamespace(specs.PIDNamespace))
+	cmd := c.Command("run", "--keep", "--record-seccomp", r.Path, "--bundle", c.Dir, c.ID)
+	out := c.File(t, "out")
+	cmd.Stdout = out
+	Begin(t, cmd)
+	Eventually(t, "the workload", func() bool { b, _ := os.ReadFile(out.Name()); return strings.HasSuffix(string(b), "ready\n") })
+	if err := unix.Kill(c.State().Pid, unix.SIGKILL); err != nil { // not tare kill: that ends the others, too
+		t.Fatal(err)
+	}
+	Finish(t, cmd)
+	if code := ExitCode(cmd); code != 137 {
+		t.Errorf("exit code %d", code)
+	}
+	if !slices.Contains(r.Allowed(), "execve") {
+		t.Errorf("profile:\n%s", r.Text())
+	}
+	c.Tare("delete", "--force", c.ID).OK(t)
 }
