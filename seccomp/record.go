@@ -26,6 +26,10 @@ const maxNameless = 16
 
 // CompileRecorder makes the program that notifies of every call of every architecture that this kernel can run.
 func CompileRecorder() (*Program, error) {
+	native, err := NativeArch()
+	if err != nil {
+		return nil, err
+	}
 	profile := &specs.LinuxSeccomp{
 		DefaultAction: specs.ActNotify, ListenerPath: "the recorder",
 		Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagSpecAllow},
@@ -37,7 +41,7 @@ func CompileRecorder() (*Program, error) {
 	if sys.SeccompFlagKnown(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER) {
 		profile.Flags = append(profile.Flags, specs.LinuxSeccompFlagWaitKillableRecv)
 	}
-	return Compile(profile)
+	return compileWith((*policy).compile, profile, findArch(native)) // libseccomp may not know all of them
 }
 
 // Add notes a call: seccomp_data's arch and nr.
