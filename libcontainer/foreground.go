@@ -93,11 +93,14 @@ func (f *foreground) pass(signals chan os.Signal, pidfd int) {
 }
 
 // catchRest catches every other signal that can be meant for the workload. Not SIGTSTP, SIGTTIN and SIGTTOU, which are
-// the shell's to stop this process. The real-time ones are from 34 on: the C library keeps 32 and 33 for itself.
+// the shell's to stop this process, and not SIGCHLD, SIGURG, SIGPIPE and SIGPROF, which are this process's own. The real-time
+// ones are from 35 on: C libraries keep 32 to 34 for themselves, and the Go runtime catches none of these. A fault of this process's ends it all the same: the Go
+// runtime gives away only those SIGSEGV and the like that somebody has sent.
 func catchRest(signals chan os.Signal) {
 	signal.Notify(signals, unix.SIGWINCH, unix.SIGALRM, unix.SIGCONT, unix.SIGABRT,
-		unix.SIGPWR, unix.SIGIO, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGSYS)
-	for s := syscall.Signal(34); s <= 64; s++ {
+		unix.SIGPWR, unix.SIGIO, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGVTALRM, unix.SIGSYS,
+		unix.SIGILL, unix.SIGTRAP, unix.SIGBUS, unix.SIGFPE, unix.SIGSEGV, unix.SIGSTKFLT)
+	for s := syscall.Signal(35); s <= 64; s++ {
 		signal.Notify(signals, s)
 	}
 }

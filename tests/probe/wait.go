@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,7 +101,10 @@ func awaitSignal([]string) {
 func signalSelf(args []string) {
 	need(args, 1, "signal-self N")
 	n := decimal(args[0])
-	signal.Reset()
+	var action [8]uint64 // a struct sigaction of SIG_DFL: signal.Reset leaves the Go runtime's handlers, which survive most signals
+	if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0); errno != 0 && n != int(unix.SIGKILL) {
+		failed(errno)
+	}
 	if err := unix.Kill(os.Getpid(), unix.Signal(n)); err != nil {
 		failed(err)
 	}
