@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
@@ -54,15 +56,20 @@ type caller struct {
 	user       string      // $USER
 	runtimeDir string      // $XDG_RUNTIME_DIR
 	inUserNS   func() bool // asked only if it matters
+	usersDir   string      // where login managers make the users' runtime directories
 }
 
 func callerNow() caller {
-	return caller{os.Geteuid(), os.Getenv("USER"), os.Getenv("XDG_RUNTIME_DIR"), procfs.InUserNS}
+	return caller{os.Geteuid(), os.Getenv("USER"), os.Getenv("XDG_RUNTIME_DIR"), procfs.InUserNS, "/run/user"}
 }
 
 // defaultRoot is /run/tare for the system's root, and below XDG_RUNTIME_DIR for others: users, and root of a user
 // namespace, unless that one poses as root by its name too (root in a container has USER=root, and /run is its own).
+// A user who has come by su(1), or by a timer, has a runtime directory too, where a login has made one, but no word of it.
 func defaultRoot(c caller) string {
+	if c.runtimeDir == "" && c.euid != 0 {
+		c.runtimeDir = c.loginDir()
+	}
 	switch {
 	case c.runtimeDir == "":
 		return systemRoot
@@ -70,4 +77,14 @@ func defaultRoot(c caller) string {
 		return filepath.Join(c.runtimeDir, stateDirName)
 	}
 	return systemRoot
+}
+
+// loginDir is what pam_systemd(8) sets XDG_RUNTIME_DIR to, if it is there and the caller's own, and else "".
+func (c caller) loginDir() string {
+	dir := filepath.Join(c.usersDir, strconv.Itoa(c.euid))
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(c.euid) {
+		return ""
+	}
+	return dir
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"tare/internal/procfs"
@@ -17,14 +18,14 @@ func TestDefaultRoot(t *testing.T) {
 		c    caller
 		want string
 	}{
-		{"root", caller{0, "root", "", never}, "/run/tare"},
-		{"root with a runtime directory", caller{0, "root", "/run/user/0", never}, "/run/tare"},
-		{"root by sudo", caller{0, "alice", "/run/user/1000", no}, "/run/tare"},
-		{"root of a user namespace", caller{0, "alice", "/run/user/1000", yes}, "/run/user/1000/tare"},
-		{"root of a user namespace, no name", caller{0, "", "/run/user/1000", yes}, "/run/user/1000/tare"},
-		{"root of a user namespace, named root", caller{0, "root", "/run/user/0", never}, "/run/tare"},
-		{"user", caller{1000, "alice", "/run/user/1000", never}, "/run/user/1000/tare"},
-		{"user without a runtime directory", caller{1000, "alice", "", never}, "/run/tare"},
+		{"root", caller{0, "root", "", never, "/nonexistent"}, "/run/tare"},
+		{"root with a runtime directory", caller{0, "root", "/run/user/0", never, "/nonexistent"}, "/run/tare"},
+		{"root by sudo", caller{0, "alice", "/run/user/1000", no, "/nonexistent"}, "/run/tare"},
+		{"root of a user namespace", caller{0, "alice", "/run/user/1000", yes, "/nonexistent"}, "/run/user/1000/tare"},
+		{"root of a user namespace, no name", caller{0, "", "/run/user/1000", yes, "/nonexistent"}, "/run/user/1000/tare"},
+		{"root of a user namespace, named root", caller{0, "root", "/run/user/0", never, "/nonexistent"}, "/run/tare"},
+		{"user", caller{1000, "alice", "/run/user/1000", never, "/nonexistent"}, "/run/user/1000/tare"},
+		{"user without a runtime directory", caller{1000, "alice", "", never, "/nonexistent"}, "/run/tare"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -32,6 +33,36 @@ func TestDefaultRoot(t *testing.T) {
 				t.Errorf("defaultRoot = %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// What pam_systemd(8) made is found without XDG_RUNTIME_DIR, by its owner alone.
+func TestLoginDir(t *testing.T) {
+	const uid = 4711
+	users := t.TempDir()
+	c := caller{euid: uid, usersDir: users}
+	if got := defaultRoot(c); got != "/run/tare" {
+		t.Errorf("without a directory: %s", got)
+	}
+	dir := filepath.Join(users, strconv.Itoa(uid))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := defaultRoot(c); got != "/run/tare" {
+		t.Errorf("with one of another's: %s", got)
+	}
+	if err := os.Chown(dir, uid, uid); err != nil {
+		t.Skip("a directory of another user's:", err)
+	}
+	if got := defaultRoot(c); got != filepath.Join(dir, "tare") {
+		t.Errorf("with one of the user's own: %s", got)
+	}
+	c.usersDir = t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(c.usersDir, strconv.Itoa(uid))); err != nil {
+		t.Fatal(err)
+	}
+	if got := defaultRoot(c); got != "/run/tare" {
+		t.Errorf("with a link to it: %s", got)
 	}
 }
 

@@ -143,7 +143,8 @@ func runMapHelper(helper string, pid int, list []specs.LinuxIDMapping) error {
 		return fmt.Errorf("%w: an ordinary user needs it to map more than the own id (package uidmap)", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", helper, err, strings.Join(strings.Fields(string(out)), " "))
+		ranges := map[string]string{"newuidmap": "/etc/subuid", "newgidmap": "/etc/subgid"}[helper]
+		return fmt.Errorf("%s: %w: %s (%s lists the user's ranges)", helper, err, strings.Join(strings.Fields(string(out)), " "), ranges)
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func TestIDMaps_Helpers(t *testing.T) {
 	t.Run("refuse", func(t *testing.T) {
 		helper(t, `echo "${0##*/}: range"; echo " not   allowed" >&2; exit 3`)
 		err := m.write(4711)
-		if want := "linux.uidMappings (/linux/uidMappings): newuidmap: exit status 3: newuidmap: range not allowed"; err == nil || err.Error() != want {
+		if want := "linux.uidMappings (/linux/uidMappings): newuidmap: exit status 3: newuidmap: range not allowed (/etc/subuid lists the user's ranges)"; err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
 		}
 	})
