@@ -42,7 +42,7 @@ func openIDMapped(spec *specs.Spec, m *mount, o *SourceOptions) (int, error) {
 		err = idmap(fd, m, "", ns)
 	}
 	if err != nil {
-		return -1, fmt.Errorf("idmapped mount %s on %s: %w", name(m), m.Destination, hint(m, hintIDMap(err)))
+		return -1, fmt.Errorf("idmapped mount %s on %s: %w", name(m), m.Destination, hint(m, hintIDMap(err), false))
 	}
 	return fd, nil
 }

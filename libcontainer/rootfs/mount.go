@@ -66,7 +66,7 @@ func (r *Rootfs) mount(m *mount) error {
 		err = r.mountNew(m)
 	}
 	if err != nil {
-		return fmt.Errorf("mount %s on %s: %w", name(m), m.Destination, hint(m, err))
+		return fmt.Errorf("mount %s on %s: %w", name(m), m.Destination, hint(m, err, r.opts.UserNS))
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func name(m *mount) string {
 }
 
 // hint adds the usual cause.
-func hint(m *mount, err error) error {
+func hint(m *mount, err error, userNS bool) error {
 	switch {
 	case errors.Is(err, unix.ENODEV) && m.Type == "":
 		return fmt.Errorf("%w: a type, or the option bind, is missing", err)
@@ -89,6 +89,8 @@ func hint(m *mount, err error) error {
 		return fmt.Errorf("%w: a user namespace needs a PID namespace of its own, and a host /proc with nothing mounted over it", err)
 	case errors.Is(err, unix.EPERM) && m.Type == "mqueue":
 		return fmt.Errorf("%w: a user namespace needs an IPC namespace of its own", err)
+	case errors.Is(err, unix.EPERM) && userNS && !m.opts.Has(mountopt.Remount):
+		return fmt.Errorf("%w: may a user namespace mount %s? If not, mount it on the host, and bind it", err, m.Type)
 	case errors.Is(err, unix.EINVAL) && m.Type == "devpts":
 		return fmt.Errorf("%w: is the group of its gid option mapped into the user namespace?", err)
 	}
