@@ -59,7 +59,7 @@ test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest 
 	./tests/vm/vm -guest small -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups/...,./tests/integration
 	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
-	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd)'
+	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd|Rootless)'
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
 	./tests/vm/vm -guest small -with secilc -append 'lsm=selinux enforcing=1' -bin ./tare \
 	  -tests ./tests/integration -run '^Test(SELinux|Labels)'

@@ -67,7 +67,7 @@ func (c *Cgroup) create(t *Tree, at string, settings []Setting) error {
 	}
 	fd, err := c.enter(parent, name, c.Dir)
 	if err != nil {
-		return err
+		return forLimits(settings, err)
 	}
 	c.dir = os.NewFile(uintptr(fd), c.Dir)
 	// A cgroup born below a frozen one is frozen too, so a fresh one is looked at as well.
@@ -117,6 +117,7 @@ func (c *Cgroup) parent(t *Tree, at string, settings []Setting) (int, error) {
 		if err == nil {
 			dir += "/" + name
 			next, err = c.enter(fd, name, dir)
+			err = forLimits(settings, err)
 		}
 		if fd != t.fd {
 			unix.Close(fd)
@@ -231,6 +232,14 @@ func enable(fd int, dir string, wanted []string, settings []Setting) error {
 
 func denied(err error) bool {
 	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)
+}
+
+// forLimits adds to a refusal to make a cgroup which limit asks for one: without any, the container could do without.
+func forLimits(settings []Setting, err error) error {
+	if len(settings) == 0 || settings[0].Pointer == "" || !denied(err) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", Field(settings[0].Pointer), err)
 }
 
 func enableHint(controller string, err error) string {
