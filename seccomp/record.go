@@ -38,7 +38,7 @@ func CompileRecorder() (*Program, error) {
 		profile.Architectures = append(profile.Architectures, arches[i].name)
 	}
 	// Linux 5.19. It has no sense alone (EINVAL).
-	if sys.SeccompFlagKnown(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+	if sys.SeccompFlagKnown(unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
 		profile.Flags = append(profile.Flags, specs.LinuxSeccompFlagWaitKillableRecv)
 	}
 	return compileWith((*policy).compile, profile, findArch(native)) // libseccomp may not know all of them

@@ -30,6 +30,9 @@ func SeccompSetFilter(flags uint, filter []unix.SockFilter) (int, error) {
 // SeccompFlagKnown reports whether the running kernel knows the SECCOMP_FILTER_FLAG_* bits in flags. The kernel looks at the flags
 // before the program, so a null program tells the two apart (EFAULT against EINVAL) and installs nothing.
 func SeccompFlagKnown(flags uint) bool {
+	if flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0 {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER // which it is refused without
+	}
 	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), 0)
 	return errno != unix.EINVAL
 }
