@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -174,6 +175,35 @@ func TestRootfs_Unpacked(t *testing.T) {
 			expect(t, look(t, newTextBundle(t, text, tc.files...), Options{}), []want{{"rootfs-empty", Error, "/root/path", tc.text}})
 		})
 	}
+}
+
+// Links that lead to the next one and then on make a path of tens of thousands of names. It takes the time of as many look-ups,
+// and not of their square.
+func TestRootfs_LongWay(t *testing.T) {
+	detour := strings.Repeat("/d/..", 800)
+	files := []entry{{"d/", "", 0}}
+	for i := range maxLinks {
+		next := fmt.Sprintf("l%d", i+1)
+		if i == maxLinks-1 {
+			next = "d/.."
+		}
+		files = append(files, entry{fmt.Sprintf("l%d", i), "-> " + next + detour, 0})
+	}
+	dir := newBundle(t, args("/l0/x"), files...)
+	before := cpuTime(t)
+	expect(t, look(t, dir, Options{}), []want{{"program-missing", Error, "/process/args/0", "leads to /x"}})
+	if used := cpuTime(t) - before; used > 5*time.Second {
+		t.Errorf("it took %v of the CPU", used)
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano())
 }
 
 // A root file system full of traps ends no check, and nothing is read but regular files.

@@ -137,7 +137,8 @@ func (v *view) walk(unsafePath string) (*file, error) {
 func (v *view) open(clean string, rest []string) (*file, error) {
 	c := v.covering(clean)
 	f := &file{path: clean, fd: -1, cover: c}
-	full := path.Join(clean, path.Join(rest...))
+	// Not before it is needed: links can make rest very long, and that for each of its names.
+	full := func() string { return path.Join(clean, path.Join(rest...)) }
 	var err error
 	switch {
 	case c == nil:
@@ -152,7 +153,7 @@ func (v *view) open(clean string, rest []string) (*file, error) {
 	case c.fresh:
 		err = unix.ENOENT
 	default:
-		return nil, &hiddenError{full, c}
+		return nil, &hiddenError{full(), c}
 	}
 	if err == nil {
 		if f.stat, err = sys.Fstat(f.fd); err == nil {
@@ -163,7 +164,7 @@ func (v *view) open(clean string, rest []string) (*file, error) {
 		f.fd, f.stat.Mode = -1, unix.S_IFDIR|0o755
 		return f, nil
 	}
-	return nil, &absentError{clean, full, c, errno(err)}
+	return nil, &absentError{clean, full(), c, errno(err)}
 }
 
 // covering is the mount that a path lies on: the last one made at it or above it.
