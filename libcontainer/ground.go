@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
@@ -43,8 +44,8 @@ func groundOf(path string) (*state.Ground, error) {
 	return &state.Ground{Mount: st.Mnt_id, Device: unix.Mkdev(st.Dev_major, st.Dev_minor), Inode: st.Ino}, nil
 }
 
-// clearGround unmounts what the container has mounted, if it has. It is the mount on top which shows the very directory that it
-// covers: what others may have mounted there since stays.
+// clearGround unmounts what the container has mounted, if it has. It is the mount which shows the very directory that it covers: what
+// others may have mounted there since stays.
 func clearGround(st *state.State) error {
 	if st.Ground == nil {
 		return nil
@@ -59,10 +60,38 @@ func clearGround(st *state.State) error {
 	if now.Mount == st.Ground.Mount || now.Device != st.Ground.Device || now.Inode != st.Ground.Inode {
 		return nil
 	}
-	if err := sys.Umount(st.Rootfs, unix.MNT_DETACH); err != nil {
+	below, err := parentOf(now.Mount)
+	if err == nil && below != st.Ground.Mount {
+		err = fmt.Errorf("%s is covered by another mount of itself: is it the root of another container? Then delete that first", st.Rootfs)
+	}
+	if err == nil {
+		// A bind can be a peer of the host's mount, and is until the container has made it a slave: an unmount in the one is an
+		// unmount in the other, and MNT_DETACH unmounts each mount of the tree. mount_namespaces(7).
+		err = sys.Mount("", st.Rootfs, "", unix.MS_PRIVATE|unix.MS_REC, "")
+	}
+	if err == nil {
+		err = sys.Umount(st.Rootfs, unix.MNT_DETACH)
+	}
+	if err != nil {
 		return fmt.Errorf("take away the container's mounts: %w", err)
 	}
 	return nil
+}
+
+// parentOf gives the mount that a mount lies on.
+func parentOf(mount uint64) (uint64, error) {
+	table, err := sys.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		return 0, err
+	}
+	id := strconv.FormatUint(mount, 10)
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 1 && f[0] == id {
+			return strconv.ParseUint(f[1], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("mount %d is in no line of /proc/thread-self/mountinfo", mount)
 }
 
 // openRoot opens the root directory of the init process, which the caller has a pidfd of.

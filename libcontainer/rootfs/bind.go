@@ -59,10 +59,8 @@ func (r *Rootfs) bindTree(m *mount, tree int, isDir bool) error {
 	if err := r.attach(tree, d.fd, m.opts.Recursive, m.opts.Attrs); err != nil {
 		return err
 	}
-	if m.foreign {
-		if err := r.isolateTree(tree); err != nil {
-			return err
-		}
+	if err := r.isolateTree(tree, m.foreign); err != nil {
+		return err
 	}
 	if err := r.propagateAll(tree, m.opts.Propagation); err != nil {
 		return err

@@ -60,5 +60,8 @@ func (r *Rootfs) bindCgroup(d *destination, top mountopt.Attrs, o *mountopt.Opti
 	if err := r.attach(tree, d.fd, mountopt.Attrs{}, top); err != nil {
 		return err
 	}
+	if err := r.isolateTree(tree, false); err != nil {
+		return err
+	}
 	return r.propagateAll(tree, o.Propagation)
 }

@@ -111,5 +111,8 @@ func (r *Rootfs) mountView(tmpfs int, name, fstype, path string, data []mountopt
 		return err
 	}
 	defer sys.Close(tree)
-	return r.attach(tree, target, mountopt.Attrs{}, mountopt.Attrs{Set: attr &^ unix.MOUNT_ATTR__ATIME})
+	if err := r.attach(tree, target, mountopt.Attrs{}, mountopt.Attrs{Set: attr &^ unix.MOUNT_ATTR__ATIME}); err != nil {
+		return err
+	}
+	return r.isolateTree(tree, false)
 }

@@ -138,17 +138,17 @@ func isolation(want uint32) uint32 {
 	return unix.MS_SLAVE | unix.MS_REC
 }
 
-// isolateTree does what isolate does for a tree that was cloned in the host's mount namespace: its mounts are still peers of the host's,
-// and what the container mounts in them would show there.
-func (r *Rootfs) isolateTree(tree int) error {
-	if r.shared && !r.opts.UserNS { // with a user namespace the kernel had made slaves of all
+// isolateTree does what isolate does for a tree that was cloned in the host's mount namespace, as a foreign one and, where that is
+// inherited, any: its mounts are still peers of the host's, and what the container mounts in them would show there.
+func (r *Rootfs) isolateTree(tree int, foreign bool) error {
+	if !foreign && !r.opts.Inherited {
 		return nil
 	}
 	want, err := r.rootPropagation()
-	if err == nil {
-		err = r.propagate(tree, isolation(want))
+	if err != nil || want&unix.MS_SHARED != 0 && !r.opts.UserNS { // with a user namespace the kernel had made slaves of all
+		return err
 	}
-	return err
+	return r.propagate(tree, isolation(want))
 }
 
 // isolateParent makes the mount private that dir lies on. Its root is found by going up: mountinfo can be huge, and can miss

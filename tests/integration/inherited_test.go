@@ -27,8 +27,10 @@ func newPlace(t *testing.T, propagation string) *place {
 	unshare, entry := NeedProgram(t, "unshare"), NeedProgram(t, "nsenter")
 	NeedProgram(t, "mount")
 	reader, writer := Pipe(t)
-	// Cut off first: whatever is shared in there is so with nobody outside.
-	cmd := exec.Command(unshare, "--mount", "--propagation", "private", "sh", "-c", "mount --make-r"+propagation+" / && echo ready && exec sleep 600")
+	// Cut off first: whatever is shared in there is so with nobody outside. Without the mounts of other tests, which go with their directories.
+	cmd := exec.Command(unshare, "--mount", "--propagation", "private", "sh", "-c",
+		"while read -r _ _ _ _ at _; do case $at in */tare-test-*) umount -l $at 2>/dev/null;; esac; done </proc/self/mountinfo; "+
+			"mount --make-r"+propagation+" / && echo ready && exec sleep 600")
 	cmd.Stdout = writer
 	Begin(t, cmd)
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
