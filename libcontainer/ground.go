@@ -60,8 +60,11 @@ func clearGround(st *state.State) error {
 	if now.Mount == st.Ground.Mount || now.Device != st.Ground.Device || now.Inode != st.Ground.Inode {
 		return nil
 	}
-	below, err := parentOf(now.Mount)
-	if err == nil && below != st.Ground.Mount {
+	below, err := mountParents()
+	if _, here := below[st.Ground.Mount]; err == nil && !here {
+		return nil // the container's mounts are, or were, in another mount namespace
+	}
+	if err == nil && below[now.Mount] != st.Ground.Mount {
 		err = fmt.Errorf("%s is covered by another mount of itself: is it the root of another container? Then delete that first", st.Rootfs)
 	}
 	if err == nil {
@@ -78,20 +81,21 @@ func clearGround(st *state.State) error {
 	return nil
 }
 
-// parentOf gives the mount that a mount lies on.
-func parentOf(mount uint64) (uint64, error) {
+// mountParents gives of each mount of the namespace the one that it lies on.
+func mountParents() (map[uint64]uint64, error) {
 	table, err := sys.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	id := strconv.FormatUint(mount, 10)
+	parents := make(map[uint64]uint64)
 	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 1 && f[0] == id {
-			return strconv.ParseUint(f[1], 10, 64)
+		var mount, parent uint64
+		if _, err := fmt.Sscan(line, &mount, &parent); err != nil {
+			return nil, fmt.Errorf("line %q of /proc/thread-self/mountinfo: %w", line, err)
 		}
+		parents[mount] = parent
 	}
-	return 0, fmt.Errorf("mount %d is in no line of /proc/thread-self/mountinfo", mount)
+	return parents, nil
 }
 
 // openRoot opens the root directory of the init process, which the caller has a pidfd of.
