@@ -52,9 +52,9 @@ func (c *courier) work(running chan<- struct{}) {
 	if c.early {
 		sys.Close(c.link.FD)
 	} else if err == nil {
-		_, err = c.link.Expect(proto.KindGo)
+		err = c.awaitGo()
 	}
-	if err != nil { // the runtime has gone, or has given up
+	if err != nil { // the runtime has gone, was stopped, or has given up
 		c.relay.Kill()
 		os.Exit(1)
 	}
@@ -62,6 +62,21 @@ func (c *courier) work(running chan<- struct{}) {
 	if c.fork {
 		os.Exit(0)
 	}
+}
+
+// handOverTimeout is how long the runtime may take to hand the listener to the agent: longer than it waits for that. The thread
+// under the filter spins meanwhile.
+const handOverTimeout = 15 * time.Second
+
+func (c *courier) awaitGo() error {
+	n, err := sys.Poll([]unix.PollFd{{Fd: int32(c.link.FD), Events: unix.POLLIN}}, int(handOverTimeout/time.Millisecond))
+	if err == nil && n == 0 {
+		err = os.ErrDeadlineExceeded
+	}
+	if err == nil {
+		_, err = c.link.Expect(proto.KindGo)
+	}
+	return err
 }
 
 // rejoinTimeout is how long `start` may take to come to its socket.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,6 +243,50 @@ func TestNotify_RuntimeKilled(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Nor does a runtime that is stopped before it has handed the listener on: the process that waits for it uses a CPU, and ends.
+func TestNotify_RuntimeStopped(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	a := startAgent(t, "answer")
+	c := NewContainer(t, notified(a, mkdirCalls...), Args("sleep", "60"))
+	// An agent that takes the connection and nothing else, and more for it than the socket holds.
+	c.Spec.Linux.Seccomp.ListenerPath = filepath.Join(c.Dir, "full")
+	c.Spec.Linux.Seccomp.ListenerMetadata = strings.Repeat("x", 4<<20)
+	c.WriteSpec(t)
+	full, err := net.Listen("unix", c.Spec.Linux.Seccomp.ListenerPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	pid := c.Create()
+	cmd := c.Command("start", c.ID)
+	Begin(t, cmd)
+	conn, err := full.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil { // it has the listener, then
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		if time.Since(begin) > 30*time.Second {
+			t.Fatalf("still there: %s", stat)
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	c.Tare("delete", "--force", c.ID).OK(t)
 }
 
 // waitsIn tells whether a thread of the process waits in that function of the kernel.
