@@ -56,7 +56,7 @@ tables: ## make the tables of system calls anew, from the kernel source that Deb
 
 test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
-	./tests/vm/vm -guest small -bin ./tare -timeout 40m -test-timeout 25m \
+	./tests/vm/vm -guest small -bin ./tare -timeout 60m -test-timeout 45m \
 	  -tests ./cgroups/...,./tests/integration
 	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd|Rootless)'
