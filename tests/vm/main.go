@@ -44,6 +44,7 @@ type options struct {
 	tests       list // package patterns
 	bins        list // programs for /usr/local/bin
 	run         string
+	skip        string
 	testTimeout time.Duration
 
 	command []string
@@ -136,6 +137,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.Var(&o.tests, "tests", "run the tests of these Go `packages`")
 	fs.Var(&o.bins, "bin", "copy a `program` to /usr/local/bin of the guest (repeatable)")
 	fs.StringVar(&o.run, "run", "", "with -tests: only tests that match `regexp`")
+	fs.StringVar(&o.skip, "skip", "", "with -tests: no tests that match `regexp`")
 	fs.DurationVar(&o.testTimeout, "test-timeout", 20*time.Minute, "with -tests: limit of each package")
 	fs.Usage = func() {
 		fmt.Fprint(stderr, "usage: vm [flags] -- CMD [ARG...]\n       vm [flags] -tests PACKAGES\n       vm [flags] -shell\n\n")

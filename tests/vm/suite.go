@@ -155,10 +155,10 @@ func suiteJob(o *options, pkgs []*testPackage) string {
 	fmt.Fprintf(&b, `package() {
 	printf '\035begin %%s\n' "$1"
 	cd "/t/$2"
-	"./%s" -test.v=test2json -test.timeout=%s -test.run=%s
+	"./%s" -test.v=test2json -test.timeout=%s -test.run=%s -test.skip=%s
 	printf '\n\035end %%s %%d\n' "$1" $?
 }
-`, testBinary, o.testTimeout, quote(o.run))
+`, testBinary, o.testTimeout, quote(o.run), quote(o.skip))
 	for _, p := range pkgs {
 		if p.hasTests() && p.build == "" {
 			fmt.Fprintf(&b, "package %s %s\n", quote(p.ImportPath), quote(p.rel))
