@@ -49,7 +49,11 @@ func Dir(t testing.TB) string {
 // DirIn makes such a directory in parent.
 func DirIn(t testing.TB, parent string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(parent, "t-")
+	pattern := "t-"
+	if parent != suite.dir {
+		pattern = "tare-test-" // by which tests that look at all mounts know those of others
+	}
+	dir, err := os.MkdirTemp(parent, pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
