@@ -54,13 +54,13 @@ tables: ## make the tables of system calls anew, from the kernel source that Deb
 	  tar -xJ -C "$$dir" --wildcards '*/syscall*.tbl' && \
 	  KERNEL_SOURCE="$$dir/$(TABLES_DEB)" $(GO) generate ./seccomp/syscalls
 
-# Slow where the processor is emulated, and the same with every kind of cgroup: make test has them.
-SLOW := ^Test(AttackJoiningProcess|CheckAgrees|Exec(Many|Seccomp|Errors|ForeignPID)|ExitCodeOf|Features|Inherited|InvalidID|ManyQuick|NetDevice|NewNamespaces|Notify|Propagation|RecordSeccomp|RootfsPropagation|Scheduler|SeccompLeast|StandardStreams|Sysctl|UserNamespaceMaps)
+# What cgroup v2 and its controllers make a difference to. The whole of tests/integration takes an emulated machine half an hour: IN_GUEST=.
+IN_GUEST ?= ^Test(CPULimit|Cgroup|Cpuset|DefaultDevices|DelegatedCgroup|Devices|DeleteWhile|Events|Exec(Cgroup|FullCgroup|InnerCgroup|Paused|States|AsUser|Process)|Hugepage|IDMapped(Binds|Container)|IOWeight|JoinedPID|JoinedUser|KillAll|Lifecycle|Limits|MemoryLimit|Pause|Pids|Ps|Rootless|Shim|Throttle|Tiny|Update|Without)
 
 test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
-	./tests/vm/vm -guest small -bin ./tare -timeout 60m -test-timeout 45m \
-	  -tests ./cgroups/...,./tests/integration -skip '$(SLOW)'
+	./tests/vm/vm -guest small -bin ./tare -tests ./cgroups/...
+	./tests/vm/vm -guest small -bin ./tare -timeout 60m -test-timeout 45m -tests ./tests/integration -run '$(IN_GUEST)'
 	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd|Rootless)'
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
