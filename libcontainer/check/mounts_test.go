@@ -53,7 +53,7 @@ func TestMounts(t *testing.T) {
 		{"what nobody knows", both(args("/opt/tool"), mount(specs.Mount{Destination: "/opt", Type: "overlay", Source: "overlay"})), nil, []want{{"program-unknown", Note, "/process/args/0", "/opt"}}},
 		{"noexec", both(args("/opt/tool"), mount(bindOf(outside, "/opt", "noexec"))), nil, []want{{"program-not-executable", Error, "/process/args/0", "noexec"}}},
 		{"noexec, and exec", both(args("/opt/tool"), mount(bindOf(outside, "/opt", "noexec", "exec"))), nil, nil},
-		{"cwd in a tmpfs", both(cwd("/work/x"), mount(tmpfs("/work"))), nil, nil},
+		{"cwd in a tmpfs", both(cwd("/srv/x"), mount(tmpfs("/srv"))), nil, nil},
 		{"device in a tmpfs", both(device("/dev/null", 3), mount(tmpfs("/dev"))), []entry{{"dev/null", "x", 0}}, nil},
 
 		{"no source", mount(bindOf("/nowhere/x", "/mnt")), nil, []want{{"mount-source", Error, "/mounts/0/source", "mkdir -p"}}},
