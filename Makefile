@@ -27,7 +27,7 @@ LIBSECCOMP := -tags $(TAGS),libseccomp,osusergo,netgo
 tare-libseccomp: $(SOURCES) Makefile ## build ./tare-libseccomp, whose seccomp profiles libseccomp compiles (cgo)
 	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false $(LIBSECCOMP) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static"' -o $@ .
 
-.PHONY: help run test test-libseccomp bench-seccomp tables test-vm conformance conformance-vm bench fuzz lint man install cross clean
+.PHONY: help run test test-libseccomp bench-seccomp tables test-vm conformance conformance-vm client-deps test-clients test-all bench fuzz lint man install cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,16 @@ conformance-vm: tare ## run the same in a pure cgroup v2 guest, beside runc and 
 	  /conformance/conformance -programs /conformance -deviations /conformance/deviations.txt -limit 5m -json /results/vm.json \
 	  -runtime /usr/local/bin/tare -peer $(CONFORMANCE_PEERS)
 
+client-deps: ## install the managers that test-clients drives, from Debian's packages
+	tests/clients/deps.sh
+
+CLIENT_PEERS ?= runc,crun
+test-clients: tare ## drive containerd, CRI, Docker, Podman and Buildah with tare, runc and crun, as far as they are installed
+	$(GO) build -o tests/clients/clients ./tests/clients
+	./tests/clients/clients -runtime ./tare -peer $(CLIENT_PEERS)
+
+test-all: test test-libseccomp conformance test-clients test-vm conformance-vm ## everything there is, some hours: for a machine at night
+
 bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
 	$(GO) run ./tests/bench -tare ./tare -json bench.json
 
@@ -111,4 +121,4 @@ cross: ## build for every architecture
 	done
 
 clean: ## remove what was built
-	rm -f tare tare-libseccomp tests/vm/vm tests/conformance/conformance tests/report/report bench.json man/*.8
+	rm -f tare tare-libseccomp tests/vm/vm tests/conformance/conformance tests/clients/clients tests/report/report bench.json man/*.8

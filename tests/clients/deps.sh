@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons. Needs root.
+set -eu
+policy=/usr/sbin/policy-rc.d
+made=
+if [ ! -e "$policy" ]; then # invoke-rc.d asks it whether a package may start its service
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  made=yes
+fi
+trap '[ -z "$made" ] || rm "$policy"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends \
+  busybox-static runc crun containerd docker.io iptables tini podman conmon golang-github-containers-common \
+  buildah uidmap slirp4netns fuse-overlayfs catatonit netavark containernetworking-plugins criu >/dev/null
