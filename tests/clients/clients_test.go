@@ -15,7 +15,7 @@ func oneCell(own, peer outcome) *report {
 		Runtimes: []ociRuntime{{Name: "tare"}, {Name: "runc"}},
 		Cells: []cell{
 			{Client: "podman", Runtime: "tare", Feature: "run", Outcome: own, Reason: "a reason"},
-			{Client: "podman", Runtime: "runc", Feature: "run", Outcome: peer},
+			{Client: "podman", Runtime: "runc", Feature: "run", Outcome: peer, Figures: map[string]float64{"100 at once": 1.5}},
 		},
 	}
 }
@@ -108,7 +108,7 @@ func TestUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason"} {
+	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason", "| podman: 100 at once |  | 1.50 |\n"} {
 		if !strings.Contains(string(got), part) {
 			t.Errorf("%q is not in:\n%s", part, got)
 		}

@@ -193,7 +193,7 @@ func playFeature(ctx context.Context, o *options, c *client, session *scene, nam
 	began := time.Now()
 	s := &scene{ctx: ctx, client: c.name, runtime: session.runtime, dir: session.dir, env: session.env, slow: o.slow}
 	s.play(do)
-	out.Outcome, out.Reason, out.Seconds = s.outcome, s.reason, time.Since(began).Seconds()
+	out.Outcome, out.Reason, out.Seconds, out.Figures = s.outcome, s.reason, time.Since(began).Seconds(), s.figures
 	if err := o.keep(s, name); err != nil {
 		out.Outcome, out.Reason = failed, err.Error()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,8 @@ type cell struct {
 	Client, Runtime, Feature string
 	Outcome                  outcome
 	Reason                   string  `json:",omitempty"`
-	Seconds                  float64 `json:",omitempty"`
+	Seconds                  float64            `json:",omitempty"`
+	Figures                  map[string]float64 `json:",omitempty"` // times measured in it, in seconds
 }
 
 type drivenClient struct {
@@ -130,6 +132,7 @@ func (r *report) markdown(known []deviation) string {
 			fmt.Fprintf(&b, "* %s: %s\n", c.Name, c.Version)
 		}
 	}
+	r.times(&b)
 	r.notes(&b, known)
 	return b.String()
 }
@@ -151,6 +154,44 @@ func (r *report) marks(client, feature string) string {
 		}
 	}
 	return strings.Join(all, " ")
+}
+
+// times is a table of what was measured, a column for each runtime.
+func (r *report) times(b *strings.Builder) {
+	var rows []string
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		for what := range c.Figures {
+			if row := c.Client + ": " + what; !slices.Contains(rows, row) {
+				rows = append(rows, row)
+			}
+		}
+	}
+	if rows == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n| seconds | %s |\n|---|%s\n", strings.Join(r.runtimeNames(), " | "), strings.Repeat("---|", len(r.Runtimes)))
+	slices.Sort(rows)
+	for _, row := range rows {
+		b.WriteString("| " + row + " |")
+		for _, rt := range r.Runtimes {
+			b.WriteString(" " + r.figure(row, rt.Name) + " |")
+		}
+		b.WriteString("\n")
+	}
+}
+
+// figure is a time of the table, empty where it was not taken.
+func (r *report) figure(row, runtime string) string {
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		for what, seconds := range c.Figures {
+			if c.Runtime == runtime && c.Client+": "+what == row {
+				return fmt.Sprintf("%.2f", seconds)
+			}
+		}
+	}
+	return ""
 }
 
 // notes says why a cell is not passed: tare's by the explanations, all others in the run's own words.

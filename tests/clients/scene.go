@@ -28,6 +28,7 @@ type scene struct {
 	record   bytes.Buffer // the commands and what they said
 	outcome  outcome
 	reason   string
+	figures  map[string]float64 // what was measured, in seconds
 	cleanups []func()
 }
 
@@ -98,6 +99,14 @@ func (s *scene) logf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(&s.record, format+"\n", args...)
+}
+
+// measure notes how long something took, for the table of times.
+func (s *scene) measure(what string, took time.Duration) {
+	if s.figures == nil {
+		s.figures = map[string]float64{}
+	}
+	s.figures[what] = took.Seconds()
 }
 
 // try runs a command to its end.
