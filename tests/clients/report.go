@@ -23,7 +23,7 @@ const (
 type cell struct {
 	Client, Runtime, Feature string
 	Outcome                  outcome
-	Reason                   string  `json:",omitempty"`
+	Reason                   string             `json:",omitempty"`
 	Seconds                  float64            `json:",omitempty"`
 	Figures                  map[string]float64 `json:",omitempty"` // times measured in it, in seconds
 }
