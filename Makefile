@@ -61,7 +61,7 @@ test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest 
 	$(GO) build -o tests/vm/vm ./tests/vm
 	./tests/vm/vm -guest small -bin ./tare -tests ./cgroups/...
 	./tests/vm/vm -guest small -bin ./tare -timeout 60m -test-timeout 45m -tests ./tests/integration -run '$(IN_GUEST)'
-	./tests/vm/vm -guest systemd -bin ./tare -timeout 40m -test-timeout 25m \
+	./tests/vm/vm -guest systemd -mem 3072 -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration -run '^Test(Unit|Systemd|Rootless)'
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
 	./tests/vm/vm -guest small -with secilc -append 'lsm=selinux enforcing=1' -bin ./tare \
