@@ -316,7 +316,7 @@ func machine(t testing.TB) *arch {
 	t.Helper()
 	name, err := NativeArch()
 	if err != nil {
-		t.Skip(err)
+		t.Skip("needs a machine whose architecture seccomp filters know:", err)
 	}
 	return findArch(name)
 }

@@ -102,7 +102,7 @@ func TestGlobalOptions(t *testing.T) {
 func TestPrint_Full(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Skip("needs /dev/full:", err)
 	}
 	defer full.Close()
 	var stderr bytes.Buffer

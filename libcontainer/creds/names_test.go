@@ -64,7 +64,7 @@ func TestNames_AreNumbersInOrder(t *testing.T) {
 	}
 	b, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {
-		t.Skip(err)
+		t.Skip("needs /proc/sys:", err)
 	}
 	if last, _ := strconv.Atoi(strings.TrimSpace(string(b))); last >= len(all) {
 		t.Errorf("this kernel has capabilities up to %d, of which those from %d on have no name here", last, len(all))

@@ -275,15 +275,10 @@ func TestNotify_RuntimeStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill() }()
-	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	Eventually(t, "the process to end", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			break
-		}
-		if time.Since(begin) > 30*time.Second {
-			t.Fatalf("still there: %s", stat)
-		}
-	}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	c.Tare("delete", "--force", c.ID).OK(t)
