@@ -8,5 +8,5 @@
 // Commands return errors and never print them; [Main] reports the one error, in one place, on one line: as a record
 // in the log and as text on standard error. Nothing is printed on success but what was asked for.
 //
-// The package makes no system calls of its own, and nothing imports it but main.
+// The package makes no system calls of its own, and nothing imports it but main, and the generator of completions.
 package cli
