@@ -110,10 +110,35 @@ man: $(PAGES:.md=) ## build the man pages
 man/%.8: man/%.8.md
 	$(GO) tool go-md2man -in $< -out $@
 
-install: tare man ## install the binary and the man pages below $(DESTDIR)$(PREFIX)
-	install -D -m 0755 tare $(DESTDIR)$(PREFIX)/sbin/tare
-	install -d $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+.PHONY: completions uninstall deb
+
+completions: ## make the shells' completions anew, from the commands and options that the program has
+	$(GO) generate ./completions
+
+# Where zsh looks for what packages bring differs: share/zsh/vendor-completions on Debian.
+ZSHDIR  ?= share/zsh/site-functions
+INSTALL := $(DESTDIR)$(PREFIX)
+INDOC   := $(INSTALL)/share/doc/tare
+
+install: tare man ## install the binary, man pages, completions, licences and docs below $(DESTDIR)$(PREFIX)
+	install -D -m 0755 tare $(INSTALL)/sbin/tare
+	install -d $(INSTALL)/share/man/man8 $(INDOC)/docs/managers
+	install -m 0644 $(PAGES:.md=) $(INSTALL)/share/man/man8/
+	install -D -m 0644 completions/tare.bash $(INSTALL)/share/bash-completion/completions/tare
+	install -D -m 0644 completions/_tare $(INSTALL)/$(ZSHDIR)/_tare
+	install -D -m 0644 completions/tare.fish $(INSTALL)/share/fish/vendor_completions.d/tare.fish
+	install -m 0644 LICENSE README.md CHANGELOG.md packaging/copyright $(INDOC)/
+	install -m 0644 docs/*.md $(INDOC)/docs/
+	install -m 0644 docs/managers/*.md $(INDOC)/docs/managers/
+
+uninstall: ## remove what install installed
+	rm -f $(INSTALL)/sbin/tare $(addprefix $(INSTALL)/share/man/man8/,$(notdir $(PAGES:.md=)))
+	rm -f $(INSTALL)/share/bash-completion/completions/tare $(INSTALL)/$(ZSHDIR)/_tare $(INSTALL)/share/fish/vendor_completions.d/tare.fish
+	rm -f $(addprefix $(INDOC)/,LICENSE README.md CHANGELOG.md copyright $(wildcard docs/*.md docs/managers/*.md))
+	-rmdir $(INDOC)/docs/managers $(INDOC)/docs $(INDOC)
+
+deb: tare man ## build a Debian package, tare_VERSION_ARCH.deb
+	packaging/deb.sh $(VERSION) tare_$(VERSION)-1_$$(dpkg --print-architecture).deb
 
 cross: ## build for every architecture
 	@for arch in $(ARCHES); do \
@@ -122,3 +147,4 @@ cross: ## build for every architecture
 
 clean: ## remove what was built
 	rm -f tare tare-libseccomp tests/vm/vm tests/conformance/conformance tests/clients/clients tests/report/report bench.json man/*.8
+	rm -f tare_*.deb
