@@ -122,7 +122,7 @@ func kindOfValue(command string, o cli.Option) (kind, error) {
 func kindOfArgument(command, arg string) (kind, error) {
 	switch strings.Trim(arg, "[].") {
 	case "ID":
-		if command == "create" || command == "run" { // their id is a new one
+		if command == "create" || command == "run" || command == "restore" { // their id is a new one
 			return kind{Name: nothing}, nil
 		}
 		return kind{Name: ids}, nil
