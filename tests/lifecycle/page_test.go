@@ -1,71 +1,21 @@
 package lifecycle
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"tare/internal/testutil/pages"
 )
-
-// tests lists the names of all test functions of the project.
-func tests(t *testing.T) map[string]bool {
-	t.Helper()
-	all := map[string]bool{}
-	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, decl := range file.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
-				all[f.Name.Name] = true
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func page(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/" + name)
-	if err != nil {
-		t.Skipf("needs the project's docs: %v", err)
-	}
-	return string(text)
-}
-
-var testName = regexp.MustCompile("`(Test[A-Za-z0-9_]+)`")
 
 // What the pages call a proof is there.
 func TestPages_NameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"lifecycle.md", "spec.md"} {
-		text := page(t, name)
-		known := tests(t)
-		for line := range strings.Lines(text) {
-			named := testName.FindAllStringSubmatch(line, -1)
-			if isRow(line) && len(named) == 0 {
-				t.Errorf("%s: no test in: %s", name, line)
-			}
-			for _, m := range named {
-				if !known[m[1]] {
-					t.Errorf("%s: there is no %s", name, m[1])
-				}
-			}
-		}
+		pages.CheckNames(t, name, isRow)
 	}
 }
 
@@ -95,7 +45,7 @@ func TestPages_HaveEverySentenceOfTheSpecification(t *testing.T) {
 		t.Skipf("needs the Go tool, which knows where the specification is: %v", err)
 	}
 	dir := strings.TrimSpace(string(out))
-	text := page(t, "lifecycle.md")
+	text := pages.Read(t, "lifecycle.md")
 	runtime, err := os.ReadFile(filepath.Join(dir, "runtime.md"))
 	if err != nil {
 		t.Fatal(err)
