@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupDirs finds a cgroup in every hierarchy of the host: one on v2, one per controller on v1.
-func cgroupDirs(path string) []string {
+// CgroupDirs finds a cgroup in every hierarchy of the host: one on v2, one per controller on v1.
+func CgroupDirs(path string) []string {
 	var found []string
 	for _, mount := range append(globDirs("/sys/fs/cgroup/*"), "/sys/fs/cgroup") {
 		if info, err := os.Lstat(mount); err != nil || !info.IsDir() {
@@ -39,7 +39,7 @@ func isDir(path string) bool {
 
 // removeCgroups empties and removes what a runtime has left, so that one bad test does not spoil the next.
 func removeCgroups(path string) {
-	for _, dir := range cgroupDirs(path) {
+	for _, dir := range CgroupDirs(path) {
 		data, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 		for _, pid := range strings.Fields(string(data)) {
 			var n int
@@ -62,7 +62,7 @@ func removeCgroups(path string) {
 // leftCgroups removes the parent of all the suite's cgroups and tells which of them still hold some.
 func leftCgroups() error {
 	var errs []error
-	for _, dir := range cgroupDirs(CgroupParent()) {
+	for _, dir := range CgroupDirs(CgroupParent()) {
 		if err := unix.Rmdir(dir); err != nil {
 			errs = append(errs, &os.PathError{Op: "rmdir", Path: dir, Err: err})
 		}

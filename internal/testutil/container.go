@@ -170,7 +170,7 @@ func (c *Container) Gone() []string {
 	if _, err := os.Lstat(filepath.Join(c.Root, c.ID)); err == nil {
 		left = append(left, "state directory "+filepath.Join(c.Root, c.ID))
 	}
-	for _, dir := range cgroupDirs(c.cgroup()) {
+	for _, dir := range CgroupDirs(c.cgroup()) {
 		left = append(left, "cgroup "+dir)
 	}
 	return left

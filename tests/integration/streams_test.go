@@ -72,3 +72,30 @@ func through(t *testing.T, c *Container, args []string, uid uint32) {
 		t.Errorf("a file was of %s, and is of %s", before, after)
 	}
 }
+
+// The runtime may be started with any of its standard streams closed or as /dev/null.
+func TestNullStreams(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	c := NewContainer(t, Args("exit", "4"))
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	var before, after unix.Stat_t
+	if err := unix.Stat(os.DevNull, &before); err != nil {
+		t.Fatal(err)
+	}
+	c.Spec.Process.User = specs.User{UID: 1234, GID: 1234}
+	c.WriteSpec(t)
+	cmd := c.Command("run", "--bundle", c.Dir, c.ID)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, null, null
+	c.Do(cmd).Exit(t, 4)
+	if err := unix.Stat(os.DevNull, &after); err != nil {
+		t.Fatal(err)
+	}
+	if before.Uid != after.Uid || before.Mode != after.Mode {
+		t.Errorf("the host's %s changed: uid %d mode %o, before %d %o", os.DevNull, after.Uid, after.Mode, before.Uid, before.Mode)
+	}
+}

@@ -1,0 +1,216 @@
+package managers
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	. "tare/internal/testutil"
+)
+
+// A manager is a program that calls the runtime for one container, always in the same way.
+type manager struct {
+	*Container
+
+	t       *testing.T
+	globals []string // the options before the command
+	env     []string // all of it
+	dir     string
+	dies    bool // it starts the runtime with a parent-death signal
+}
+
+// What the manager's own environment comes down to, and what is left where it passes on next to nothing: Podman's for root.
+var (
+	daemonEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
+	barestEnv = []string{"XDG_RUNTIME_DIR="}
+)
+
+// newShim is containerd's shim, by the library go-runc. It runs in the bundle, and one log file is for all of its calls.
+func newShim(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	NeedRoot(t)
+	c := NewContainer(t, edits...)
+	m := &manager{Container: c, t: t, env: daemonEnv, dir: c.Dir, dies: true}
+	m.globals = []string{"--root", c.Root, "--log", m.log(), "--log-format", "json"}
+	return m
+}
+
+// newConmon is conmon on behalf of Podman, whose options for the runtime it passes on.
+func newConmon(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	NeedRoot(t)
+	c := NewContainer(t, edits...)
+	m := &manager{Container: c, t: t, dir: "/", dies: true}
+	m.env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "XDG_RUNTIME_DIR="}
+	m.globals = []string{"--root=" + c.Root, "--log-format=json", "--log", m.log()}
+	return m
+}
+
+// podman is Podman, which makes all calls but create and exec itself, with no more than the flags it was told of.
+func (m *manager) podman() *manager {
+	return &manager{Container: m.Container, t: m.t, env: barestEnv, dir: "/", globals: []string{"--root", m.Root}}
+}
+
+// newPlain is a program that gives its state root and nothing more: CRI-O, Buildah, SingularityCE.
+func newPlain(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	NeedRoot(t)
+	c := NewContainer(t, edits...)
+	return &manager{Container: c, t: t, env: daemonEnv, dir: c.Dir, globals: []string{"--root", c.Root}}
+}
+
+// newCRIO passes on three variables.
+func newCRIO(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	m := newPlain(t, edits...)
+	m.dir, m.env = "/", []string{"CRI_O_EXTERNAL=1", "XDG_RUNTIME_DIR=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	return m
+}
+
+// newGuardian is Guardian of Cloud Foundry, which always wants to know more.
+func newGuardian(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	m := newPlain(t, edits...)
+	m.globals = []string{"--root", m.Root, "--debug", "--log", m.log(), "--log-format", "json"}
+	return m
+}
+
+// newBuildKit knows of no state root: the runtime's own is used.
+func newBuildKit(t *testing.T, edits ...Edit) *manager {
+	t.Helper()
+	NeedRoot(t)
+	if !IsTare() {
+		t.Skip("the default state root is tare's")
+	}
+	c := NewContainer(t, edits...)
+	c.Root = "/run/tare"
+	m := &manager{Container: c, t: t, env: daemonEnv, dir: c.Dir, dies: true}
+	m.globals = []string{"--log", m.log(), "--log-format", "json"}
+	return m
+}
+
+func (m *manager) log() string     { return filepath.Join(m.Dir, "log.json") }
+func (m *manager) pidFile() string { return filepath.Join(m.Dir, "init.pid") }
+
+// command prepares a call.
+func (m *manager) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(Runtime(), append(slices.Clone(m.globals), args...)...)
+	cmd.Dir, cmd.Env = m.dir, m.env
+	if m.dies {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}
+	return cmd
+}
+
+// do runs a prepared call. The parent-death signal is sent by the end of the thread that forked, so that one is kept.
+func (m *manager) do(cmd *exec.Cmd) *Result {
+	m.t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return m.Do(cmd)
+}
+
+func (m *manager) call(args ...string) *Result {
+	m.t.Helper()
+	return m.do(m.command(args...))
+}
+
+// silent is a call that has to succeed without a word: what it says would get into the container's log, or before a user.
+func (m *manager) silent(args ...string) {
+	m.t.Helper()
+	if res := m.call(args...).OK(m.t); res.Stdout+res.Stderr != "" {
+		m.t.Errorf("%s says on success: %q %q", strings.Join(args, " "), res.Stdout, res.Stderr)
+	}
+}
+
+// combined is a call with both outputs in one place, as callers have it that connect neither.
+func (m *manager) combined(args ...string) (code int, text string) {
+	m.t.Helper()
+	out := m.File(m.t, "combined")
+	cmd := m.command(args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	res := m.do(cmd)
+	data, err := os.ReadFile(out.Name())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return res.Code, string(data)
+}
+
+// create is a call of create or run, silent, with outputs that the container inherits. It gives the pid of its first process.
+func (m *manager) create(args ...string) int {
+	m.t.Helper()
+	cmd := m.command(append(args, m.ID)...)
+	out := m.File(m.t, "out")
+	complaints := m.File(m.t, "err")
+	cmd.Stdout, cmd.Stderr = out, complaints
+	res := m.do(cmd)
+	said, err := os.ReadFile(complaints.Name())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	res.Stderr = string(said)
+	res.OK(m.t)
+	if len(said) != 0 {
+		m.t.Errorf("%s says on success: %q", strings.Join(args, " "), said)
+	}
+	return m.PidFile(m.pidFile())
+}
+
+// running is a container that the manager has created and started in its usual way.
+func (m *manager) running() int {
+	m.t.Helper()
+	pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile())
+	m.silent("start", m.ID)
+	return pid
+}
+
+// stopped is one whose first process was killed behind the manager's back, and reaped.
+func (m *manager) stopped() {
+	m.t.Helper()
+	pid := m.running()
+	kill(m.t, pid)
+	m.Wait(pid)
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// processFile writes the process of an exec, as callers do: a whole specs.Process, derived from the container's.
+func (m *manager) processFile(name string, args []string, edits ...func(*specs.Process)) string {
+	m.t.Helper()
+	p := *m.Spec.Process
+	p.Args, p.Terminal = args, false
+	for _, edit := range edits {
+		edit(&p)
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	path := filepath.Join(m.Dir, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return path
+}
+
+// noLog reports what a log holds after nothing but successes.
+func (m *manager) noLog() {
+	m.t.Helper()
+	if info, err := os.Stat(m.log()); err == nil && info.Size() > 0 {
+		m.t.Errorf("log after success: %+v", ReadLog(m.t, m.log()))
+	}
+}
