@@ -130,8 +130,8 @@ func (r *Rootfs) checkDestination(d *destination, k kind, linked bool) error {
 	case identityOf(&st) == r.identity:
 		return fmt.Errorf("%w: %s is the root directory", ErrRefused, d.path)
 	case k == fileMount && isDir:
-		// The words that managers look for, both ways round.
-		return fmt.Errorf("%w: it is a directory in the container, and the source is a file", unix.ENOTDIR)
+		// The words that managers look for, both ways round. Docker takes "is a directory" for a command that cannot be executed.
+		return fmt.Errorf("%w: the source is a file, its place in the container a directory", unix.ENOTDIR)
 	case k != fileMount && !isDir:
 		return unix.ENOTDIR
 	}

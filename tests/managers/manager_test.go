@@ -2,16 +2,19 @@ package managers
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
 )
@@ -213,4 +216,34 @@ func (m *manager) noLog() {
 	if info, err := os.Stat(m.log()); err == nil && info.Size() > 0 {
 		m.t.Errorf("log after success: %+v", ReadLog(m.t, m.log()))
 	}
+}
+
+func namespace(t *testing.T, pid int, kind string) string {
+	t.Helper()
+	name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// without runs a call that can never have a capability, as root of a container or of a confined service has it. The bounding set is the
+// thread's: it ends with the goroutine that locks it.
+func (m *manager) without(capability uintptr, cmd *exec.Cmd) *Result {
+	m.t.Helper()
+	var res *Result
+	var done sync.WaitGroup
+	done.Go(func() {
+		runtime.LockOSThread()
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
+			m.t.Errorf("prctl PR_CAPBSET_DROP: %v", err)
+			return
+		}
+		res = m.Do(cmd)
+	})
+	done.Wait()
+	if res == nil {
+		m.t.FailNow()
+	}
+	return res
 }

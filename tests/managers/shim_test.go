@@ -36,6 +36,7 @@ func TestShim_LifeIsSilent(t *testing.T) {
 	}
 	m.silent("pause", m.ID)
 	m.silent("resume", m.ID)
+	Eventually(t, "exec's workload", func() bool { info, err := out.Stat(); return err == nil && info.Size() > 0 })
 	m.silent("kill", m.ID, "15")
 	m.Wait(second) // before init: the end of a PID namespace waits for all in it to be reaped
 	if status := m.Wait(pid); status.ExitStatus() != 64+int(unix.SIGTERM) {
