@@ -281,18 +281,6 @@ func TestDocker_VersionText(t *testing.T) {
 	}
 }
 
-// go-runc's first line begins with "runc version ", which is there where the binary is called so.
-func TestGoRunc_VersionText(t *testing.T) {
-	t.Parallel()
-	lines := strings.Split(versionOutput(t, asRunc(t)), "\n")
-	if version, ok := strings.CutPrefix(lines[0], "runc version "); !ok || version == "" {
-		t.Errorf("first line %q", lines[0])
-	}
-	if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "spec: 1.") }) {
-		t.Errorf("no spec: in %q", lines)
-	}
-}
-
 // nerdctl wants three words, of which the first is runc.
 func TestNerdctl_VersionLine(t *testing.T) {
 	t.Parallel()

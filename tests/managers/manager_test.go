@@ -247,3 +247,13 @@ func (m *manager) without(capability uintptr, cmd *exec.Cmd) *Result {
 	}
 	return res
 }
+
+// config is the text of the container's config.
+func (m *manager) config() string {
+	m.t.Helper()
+	data, err := json.Marshal(m.Spec)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(data)
+}

@@ -136,7 +136,9 @@ func TestShim_ConcurrentExecsLogWholeRecords(t *testing.T) {
 	const n = 16
 	var all sync.WaitGroup
 	for range n {
-		all.Go(func() { m.call("exec", "--process", process, "--detach", "--pid-file", m.Dir+"/exec.pid", m.ID).Exit(t, 255) })
+		all.Go(func() {
+			m.call("exec", "--process", process, "--detach", "--pid-file", m.Dir+"/exec.pid", m.ID).Exit(t, 255)
+		})
 	}
 	all.Wait()
 	if records := ReadLog(t, m.log()); len(records) != n {
