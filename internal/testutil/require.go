@@ -56,6 +56,18 @@ func CgroupV2() bool {
 	return unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
+// NeedSystemd skips a test where systemd is not init, or has no cgroups to give.
+func NeedSystemd(t testing.TB) {
+	t.Helper()
+	NeedRoot(t)
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		t.Skip("needs systemd as init: /run/systemd/system is not there")
+	}
+	if !CgroupV2() {
+		t.Skip("needs cgroup v2: this host's controllers are on v1")
+	}
+}
+
 // NeedController skips a test whose cgroup v2 controllers this host does not offer.
 func NeedController(t testing.TB, names ...string) {
 	t.Helper()

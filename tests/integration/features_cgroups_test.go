@@ -35,7 +35,7 @@ func proveCgroupV2(t *testing.T) {
 }
 
 func proveSystemd(t *testing.T, ordinary bool) {
-	needSystemd(t)
+	NeedSystemd(t)
 	owner := rootUnits
 	if ordinary {
 		owner = lingering(t)
@@ -74,7 +74,7 @@ func proveAnnotation(t *testing.T, prefix string) {
 		c := NewContainer(t, func(s *specs.Spec) { s.Annotations = map[string]string{prefix + "TimeoutStopUSec": "uint64 123000000"} })
 		c.Run().OK(t) // to everybody but systemd it is an annotation like any other
 	}
-	needSystemd(t)
+	NeedSystemd(t)
 	u := rootUnits.newUnit(t, func(s *specs.Spec) { s.Annotations = map[string]string{prefix + "TimeoutStopUSec": "uint64 123000000"} })
 	u.create(t)
 	if got := u.show(t)["TimeoutStopUSec"]; got != "2min 3s" {

@@ -116,7 +116,7 @@ func TestCgroupOwnership(t *testing.T) {
 
 // The same with a unit of systemd's, which lists the cgroup as delegated.
 func TestSystemdCgroupOwnership(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	for name, tt := range map[string]struct {
 		want  uint32
 		mount Edit

@@ -53,7 +53,7 @@ func eachDriver(t *testing.T, test func(t *testing.T, newContainer func(specs.Li
 		})
 	})
 	t.Run("systemd", func(t *testing.T) {
-		needSystemd(t)
+		NeedSystemd(t)
 		o := lingering(t)
 		test(t, func(r specs.LinuxResources, edits ...Edit) *tenant {
 			u := o.newUnit(t, append(edits, func(s *specs.Spec) { s.Linux.Resources = &r })...)

@@ -29,18 +29,6 @@ type unitOwner struct {
 
 var rootUnits = unitOwner{slice: "system.slice", base: "/sys/fs/cgroup"}
 
-// needSystemd skips a test where systemd is not init, or has no cgroups to give.
-func needSystemd(t *testing.T) {
-	t.Helper()
-	NeedRoot(t)
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		t.Skip("needs systemd as init: /run/systemd/system is not there")
-	}
-	if !CgroupV2() {
-		t.Skip("needs cgroup v2: this host's controllers are on v1")
-	}
-}
-
 // lingering is a user whose systemd runs.
 func lingering(t *testing.T) unitOwner {
 	t.Helper()
@@ -60,7 +48,7 @@ func lingering(t *testing.T) unitOwner {
 
 // eachOwner runs the test for root and for an ordinary user.
 func eachOwner(t *testing.T, test func(t *testing.T, o unitOwner)) {
-	needSystemd(t)
+	NeedSystemd(t)
 	t.Run("root", func(t *testing.T) { test(t, rootUnits) })
 	t.Run("user", func(t *testing.T) { test(t, lingering(t)) })
 }
@@ -231,7 +219,7 @@ func (u *unit) checkFiles(t *testing.T, want map[string]string) {
 
 // What systemd cannot be told is in the files all the same: an idle CPU, hugepages.
 func TestSystemdBeyondProperties(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	t.Run("idle", func(t *testing.T) {
 		u := rootUnits.newUnit(t, withResources(specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: new(int64(1))}}))
 		u.create(t)
@@ -274,7 +262,7 @@ func TestSystemdLimitsHold(t *testing.T) {
 
 // The user's systemd has not been given the controller: nothing is made.
 func TestSystemdNotDelegated(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	u := lingering(t).newUnit(t, withResources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}))
 	u.tryCreate(t).Fails(t, "linux.resources.hugepageLimits[0] (/linux/resources/hugepageLimits/0)", "hugetlb", "Delegate= of user@.service")
 	u.gone(t)
@@ -311,7 +299,7 @@ func TestSystemdLifecycle(t *testing.T) {
 
 // Slices are nested by their names, and parents that systemd made for them are its own to keep.
 func TestSystemdSlices(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	u := rootUnits.newUnit(t)
 	for path, want := range map[string]string{
 		"tarea-b.slice:p:" + u.ID: "/sys/fs/cgroup/tarea.slice/tarea-b.slice/p-" + u.ID + ".scope",
@@ -370,7 +358,7 @@ func TestSystemdAnnotations(t *testing.T) {
 
 // A unit that failed and is still known, as CollectMode=inactive keeps it, is no obstacle; one that runs is.
 func TestSystemdUnitExists(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	limit := int64(8 << 20)
 	u := rootUnits.newUnit(t, Args("memory", strconv.Itoa(64<<20)), withResources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit, Swap: &limit}}),
 		func(s *specs.Spec) {
@@ -401,7 +389,7 @@ func TestSystemdUnitExists(t *testing.T) {
 
 // A daemon-reload, which has systemd attach its own device program again, neither opens nor closes a device, and undoes no limit.
 func TestSystemdDaemonReload(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	major, minor := int64(1), int64(11) // /dev/kmsg, which no list of defaults has
 	for name, tt := range map[string]struct{ access, want string }{
 		"open":   {"rw", "ok\n"},
@@ -448,7 +436,7 @@ func TestSystemdDaemonReload(t *testing.T) {
 
 // The default devices are open too, under systemd's list as under ours: those by major number, such as pseudo-terminals.
 func TestSystemdDefaultDevices(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	for _, args := range [][]string{{"open", "/dev/null", "rdwr"}, {"open", "/dev/ptmx", "rdwr"}, {"mknod", "/dev/other", "b", "200", "3"}} {
 		u := rootUnits.newUnit(t, Args(args...), WithCaps("CAP_MKNOD"))
 		if res := Do(t, u.command("run", "--bundle", u.Dir, u.ID)); res.Stdout != "ok\n" {
@@ -516,7 +504,7 @@ func TestSystemdRuntimeKilled(t *testing.T) {
 
 // A bus that takes the connection and never answers is an error within the time limit, before anything was made.
 func TestSystemdHungBus(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bus")
 	l, err := net.Listen("unix", path)
@@ -537,7 +525,7 @@ func TestSystemdHungBus(t *testing.T) {
 
 // No bus at all, as on a host without one, or one whose daemon hangs: systemd has another door, for root.
 func TestSystemdWithoutBus(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	pid, err := strconv.Atoi(rootUnits.systemctl(t, "show", "--property=MainPID", "--value", "dbus.service"))
 	if err != nil || pid == 0 {
 		t.Skip("the bus is no dbus.service: its daemon cannot be stopped")
@@ -556,7 +544,7 @@ func TestSystemdWithoutBus(t *testing.T) {
 // A systemd that hangs is an error in time, too; and of a container that was there, only the empty unit
 // is left for it to remove when it comes back.
 func TestSystemdHangs(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	o := lingering(t) // a user's, as init cannot be stopped
 	there := o.newUnit(t)
 	there.create(t)
@@ -590,7 +578,7 @@ func TestSystemdHangs(t *testing.T) {
 
 // From the cgroup of a login the user may move no process into one of the user's systemd: that one can have it moved.
 func TestSystemdFromSession(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	u := lingering(t).newUnit(t)
 	Do(t, exec.Command("systemd-run", "--scope", "--quiet", fmt.Sprintf("--uid=%d", u.o.uid), fmt.Sprintf("--slice=user-%d.slice", u.o.uid),
 		fmt.Sprintf("--setenv=XDG_RUNTIME_DIR=/run/user/%d", u.o.uid),
@@ -602,7 +590,7 @@ func TestSystemdFromSession(t *testing.T) {
 
 // Root of a user namespace that a user has made is no root to the system's systemd, but its user to that user's.
 func TestSystemdFromUserNamespace(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	u := lingering(t).newUnit(t)
 	u.Spec.Linux.UIDMappings[0].HostID, u.Spec.Linux.GIDMappings[0].HostID = 0, 0
 	u.WriteSpec(t)
@@ -614,7 +602,7 @@ func TestSystemdFromUserNamespace(t *testing.T) {
 }
 
 func TestSystemdNoManager(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	u := lingering(t).newUnit(t)
 	cmd := u.command("create", "--bundle", u.Dir, u.ID)
 	cmd.Env = []string{"XDG_RUNTIME_DIR=" + u.Dir}
@@ -626,7 +614,7 @@ func TestSystemdNoManager(t *testing.T) {
 
 // A hundred at once: all come and go, nothing is left, and the bus has time for others.
 func TestSystemdMany(t *testing.T) {
-	needSystemd(t)
+	NeedSystemd(t)
 	const many = 100
 	together := many
 	if os.Getenv("TARE_TEST_SLOW") != "" {

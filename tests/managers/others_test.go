@@ -157,3 +157,40 @@ func removeParents(t *testing.T, top, path string) {
 		}
 	}
 }
+
+// The flag is given to create, and to whatever else a caller likes: the clean-up of containerd's shim, Podman, Buildah and conmon's exec
+// come without, Buildah's state and SingularityCE's kill too. What systemd was asked for at create is in the state.
+func TestEveryManager_SystemdPaths(t *testing.T) {
+	NeedSystemd(t)
+	for name, tt := range map[string]struct{ path, dir string }{
+		"Docker":         {"system.slice:docker:@", "system.slice/docker-@.scope"},
+		"containerd CRI": {"kubepods-burstable-pod7.slice:cri-containerd:@", "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7.slice/cri-containerd-@.scope"},
+		"CRI-O":          {"kubepods-pod8.slice:crio:@", "kubepods.slice/kubepods-pod8.slice/crio-@.scope"},
+		"Podman":         {"machine.slice:libpod:@", "machine.slice/libpod-@.scope"},
+		"nerdctl":        {":nerdctl:@", "system.slice/nerdctl-@.scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newShim(t, Args("sleep"), WithoutMount("/sys"))
+			m.Spec.Linux.CgroupsPath = strings.ReplaceAll(tt.path, "@", m.ID)
+			m.WriteSpec(t)
+			want := "/sys/fs/cgroup/" + strings.ReplaceAll(tt.dir, "@", m.ID)
+			later := m.globals
+			m.globals = append(slices.Clone(later), "--systemd-cgroup", "--systemd-cgroup")
+			pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile())
+			if dir := OwnCgroup(t, pid); dir != want {
+				t.Errorf("the cgroup is %s, want %s", dir, want)
+			}
+			m.globals, m.env = later, barestEnv
+			m.silent("start", m.ID)
+			m.silent("pause", m.ID)
+			m.silent("resume", m.ID)
+			m.call("exec", m.ID, "/probe", "true").OK(t)
+			m.silent("kill", m.ID, "9")
+			m.Wait(pid)
+			m.silent("delete", "--force", m.ID)
+			if _, err := os.Stat(want); !os.IsNotExist(err) {
+				t.Errorf("left: %s, %v", want, err)
+			}
+		})
+	}
+}
