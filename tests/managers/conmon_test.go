@@ -94,7 +94,8 @@ func TestConmon_ErrorIsOneWrite(t *testing.T) {
 		writer.Close()
 		var message [8191]byte
 		n, err := reader.Read(message[:])
-		if text := string(message[:n]); err != nil || !strings.HasSuffix(text, "\n") || !strings.Contains(text, "create failed: unable to start container process: exec: ") {
+		text := string(message[:n])
+		if err != nil || !strings.HasSuffix(text, "\n") || !strings.Contains(text, "create failed: unable to start container process: exec: ") {
 			t.Errorf("%.20s: the first read gives %q, %v", args, text, err)
 		}
 		ended(t, reader)

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +48,33 @@ func TestCRIO_StateHasPIDZeroWhenStopped(t *testing.T) {
 			t.Errorf("the state has a key %q", key)
 		}
 	}
+}
+
+// A state that fails, for whatever reason, is the end of a container to CRI-O: what others do with it meanwhile is no reason.
+func TestCRIO_StateNeverFails(t *testing.T) {
+	t.Parallel()
+	m := newCRIO(t, Args("ignore-term"))
+	pid := m.running()
+	var over atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for !over.Load() {
+				m.call("state", m.ID).OK(t)
+			}
+		})
+	}
+	process := m.processFile("p", []string{"/probe", "true"})
+	for range 3 {
+		m.silent("pause", m.ID)
+		m.silent("resume", m.ID)
+		m.call("exec", "--process", process, m.ID).OK(t)
+		m.silent("update", "--cpu-share", "512", m.ID)
+	}
+	m.silent("kill", m.ID, "KILL")
+	m.Wait(pid)
+	over.Store(true)
+	readers.Wait()
 }
 
 // The pid file is there before, empty, and is replaced by rename, not written to: who reads it sees all or nothing.
@@ -101,11 +130,8 @@ func TestCRIO_StreamingExec(t *testing.T) {
 	m := newCRIO(t, Args("ignore-term"))
 	m.running()
 	m.env = barestEnv
-	for _, tt := range []struct {
-		args []string
-		code int
-	}{{[]string{"/probe", "true"}, 0}, {[]string{"/probe", "exit", "32"}, 32}, {[]string{"/probe", "signal-self", "9"}, 137}, {[]string{"/nowhere"}, 255}} {
-		m.call("exec", "--process", m.processFile("p", tt.args), m.ID).Exit(t, tt.code)
+	for command, code := range map[string]int{"/probe true": 0, "/probe exit 32": 32, "/probe signal-self 9": 137, "/nowhere": 255} {
+		m.call("exec", "--process", m.processFile("p", strings.Fields(command)), m.ID).Exit(t, code)
 	}
 	cmd := m.command("exec", "--process", m.processFile("p", []string{"/probe", "cat"}), m.ID)
 	cmd.Stdin = strings.NewReader("both ways\n")
@@ -217,7 +243,9 @@ func TestCRI_OOMScoreWithoutTheRightIsNamed(t *testing.T) {
 func TestDocker_RlimitWithoutTheRightIsNamed(t *testing.T) {
 	t.Parallel()
 	m := newShim(t, func(s *specs.Spec) {
-		s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 1 << 20, Hard: 1<<20 + 1}, {Type: "RLIMIT_MEMLOCK", Soft: 1 << 50, Hard: 1 << 60}}
+		s.Process.Rlimits = []specs.POSIXRlimit{
+			{Type: "RLIMIT_NOFILE", Soft: 1 << 20, Hard: 1<<20 + 1}, {Type: "RLIMIT_MEMLOCK", Soft: 1 << 50, Hard: 1 << 60},
+		}
 	})
 	res := m.without(unix.CAP_SYS_RESOURCE, m.command("run", "--bundle", m.Dir, m.ID)).Fails(t)
 	if !containsAny(res.Stderr, "RLIMIT_NOFILE", "RLIMIT_MEMLOCK") {

@@ -75,7 +75,8 @@ func TestGoRunc_StateFields(t *testing.T) {
 	pid := m.running()
 	var s goRuncState
 	decode(t, m.call("state", m.ID).OK(t).Stdout, &s)
-	if s.ID != m.ID || s.Pid != pid || s.Status != "running" || s.Bundle != m.Dir || s.Rootfs != m.RootFS || s.Created.IsZero() || s.Annotations["a"] != "b" {
+	if s.ID != m.ID || s.Pid != pid || s.Status != "running" || s.Bundle != m.Dir || s.Rootfs != m.RootFS ||
+		s.Created.IsZero() || s.Annotations["a"] != "b" {
 		t.Errorf("%+v", s)
 	}
 }

@@ -163,11 +163,14 @@ func removeParents(t *testing.T, top, path string) {
 func TestEveryManager_SystemdPaths(t *testing.T) {
 	NeedSystemd(t)
 	for name, tt := range map[string]struct{ path, dir string }{
-		"Docker":         {"system.slice:docker:@", "system.slice/docker-@.scope"},
-		"containerd CRI": {"kubepods-burstable-pod7.slice:cri-containerd:@", "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7.slice/cri-containerd-@.scope"},
-		"CRI-O":          {"kubepods-pod8.slice:crio:@", "kubepods.slice/kubepods-pod8.slice/crio-@.scope"},
-		"Podman":         {"machine.slice:libpod:@", "machine.slice/libpod-@.scope"},
-		"nerdctl":        {":nerdctl:@", "system.slice/nerdctl-@.scope"},
+		"Docker": {"system.slice:docker:@", "system.slice/docker-@.scope"},
+		"containerd CRI": {
+			"kubepods-burstable-pod7.slice:cri-containerd:@",
+			"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7.slice/cri-containerd-@.scope",
+		},
+		"CRI-O":   {"kubepods-pod8.slice:crio:@", "kubepods.slice/kubepods-pod8.slice/crio-@.scope"},
+		"Podman":  {"machine.slice:libpod:@", "machine.slice/libpod-@.scope"},
+		"nerdctl": {":nerdctl:@", "system.slice/nerdctl-@.scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newShim(t, Args("sleep"), WithoutMount("/sys"))

@@ -60,6 +60,27 @@ func TestPodman_ExitCodes(t *testing.T) {
 	}
 }
 
+// Labels that this host has no module for: 126, and no word that would make it 127.
+func TestPodman_LabelsWithoutModuleAre126(t *testing.T) {
+	t.Parallel()
+	for label, edit := range map[string]Edit{
+		"apparmor": func(s *specs.Spec) { s.Process.ApparmorProfile = "containers-default" },
+		"selinux":  func(s *specs.Spec) { s.Process.SelinuxLabel = "system_u:system_r:container_t:s0" },
+	} {
+		t.Run(label, func(t *testing.T) {
+			t.Parallel()
+			if _, err := os.Stat("/sys/module/" + label); err == nil {
+				t.Skipf("this kernel has %s", label)
+			}
+			m := newConmon(t, edit)
+			m.call("create", "--bundle", m.Dir, "--pid-file", m.pidFile(), m.ID).Fails(t, "is not enabled on this host")
+			if msg, err := podmanError(m.log()); err != nil || podmanExitCode(msg) != 126 || dockerExitCode(msg) != 128 {
+				t.Errorf("%v: %s", err, msg)
+			}
+		})
+	}
+}
+
 // `podman --runtime-flag nonsense run` ends with 126, and says what the runtime did not know.
 func TestPodman_UnknownRuntimeFlag(t *testing.T) {
 	t.Parallel()
@@ -213,7 +234,8 @@ func TestPodman_StartSaysNothingButErrors(t *testing.T) {
 	t.Parallel()
 	m := newConmon(t, Args("sleep"))
 	m.running() // silently, or this has failed
-	if res := m.podman().call("start", m.ID).Fails(t, "cannot start an already running container"); res.Stdout != "" || strings.Count(res.Stderr, "\n") != 1 {
+	res := m.podman().call("start", m.ID).Fails(t, "cannot start an already running container")
+	if res.Stdout != "" || strings.Count(res.Stderr, "\n") != 1 {
 		t.Errorf("start says %q %q", res.Stdout, res.Stderr)
 	}
 }

@@ -63,8 +63,8 @@ func podmanExitCode(text string) int {
 	return 126
 }
 
-var noSuchExecutable = regexp.MustCompile(
-	`(starting container process caused|unable to start container process): exec: .*: (stat .*: no such file or directory|executable file not found in \$PATH)`)
+var noSuchExecutable = regexp.MustCompile(`(starting container process caused|unable to start container process): exec: .*: ` +
+	`(stat .*: no such file or directory|executable file not found in \$PATH)`)
 
 // guardianNoSuchExecutable tells whether Guardian takes an error for that of a program which is not there.
 func guardianNoSuchExecutable(text string) bool { return noSuchExecutable.MatchString(text) }
