@@ -124,6 +124,8 @@ func (m *image) archive(path string) error {
 		"architecture": runtime.GOARCH, "os": "linux", "created": "2024-01-01T00:00:00Z",
 		"config": map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/usr/bin:/bin"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layerDigest}},
+		// Optional, but builders of Debian 12 count the layers by it.
+		"history": []any{map[string]string{"created": "2024-01-01T00:00:00Z", "created_by": "tests/clients"}},
 	}))
 	descriptor := func(kind, digest string) map[string]any {
 		return map[string]any{

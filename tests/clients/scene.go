@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -114,8 +115,12 @@ func (s *scene) try(args ...string) said { return s.feed("", args...) }
 
 // feed is try with text on the command's standard input.
 func (s *scene) feed(input string, args ...string) said {
+	return s.pour(strings.NewReader(input), args...)
+}
+
+func (s *scene) pour(input io.Reader, args ...string) said {
 	cmd := s.command(args...)
-	cmd.Stdin = strings.NewReader(input)
+	cmd.Stdin = input
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -148,7 +153,13 @@ func (s *scene) code(want int, args ...string) said {
 // terminal is try with a terminal of the given size as the command's standard streams; what comes out of it is stdout.
 func (s *scene) terminal(rows, columns int, args ...string) said {
 	line := fmt.Sprintf("stty rows %d cols %d; exec %s", rows, columns, quoted(args))
-	a := s.try("script", "--quiet", "--return", "--command", line, "/dev/null")
+	r, w, err := os.Pipe() // without an end: script(1) would type one into the terminal
+	if err != nil {
+		s.failf("%v", err)
+	}
+	defer r.Close()
+	defer w.Close()
+	a := s.pour(r, "script", "--quiet", "--return", "--command", line, "/dev/null")
 	a.stdout = strings.ReplaceAll(a.stdout, "\r\n", "\n")
 	return a
 }
