@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// status is a line of /proc/PID/status, its words divided by one space.
+func (s *scene) status(pid int, name string) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		s.failf("%v", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	s.failf("/proc/%d/status has no %s", pid, name)
+	return ""
+}
+
+// capabilities is a set of /proc/PID/status: CapEff, CapBnd ...
+func (s *scene) capabilities(pid int, set string) uint64 {
+	bits, err := strconv.ParseUint(s.status(pid, set), 16, 64)
+	if err != nil {
+		s.failf("%s of process %d: %v", set, pid, err)
+	}
+	return bits
+}
+
+// namespace is what /proc/PID/ns says of a process.
+func (s *scene) namespace(pid int, kind string) string {
+	link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	if err != nil {
+		s.failf("%v", err)
+	}
+	return link
+}
+
+// mount is the line of /proc/PID/mountinfo for what was last mounted on a directory, empty when there is none.
+func (s *scene) mount(pid int, dir string) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		s.failf("%v", err)
+	}
+	last := ""
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == dir {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}
+
+// runs says whether there is a process with the pid that has not ended.
+func runs(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return rest != "" && rest[0] != 'Z' && rest[0] != 'X'
+}
+
+// frozen says whether the cgroup of a process is frozen: by cgroup v2, also where it has no controllers, or by v1's freezer.
+func (s *scene) frozen(pid int) bool {
+	for controller, file := range map[string][2]string{"": {"cgroup.events", "frozen 1"}, "freezer": {"freezer.state", "FROZEN"}} {
+		dir, err := cgroupOf(pid, controller)
+		if err == nil && controller == "" && !isCgroupV2() {
+			dir = strings.Replace(dir, "/sys/fs/cgroup/", "/sys/fs/cgroup/unified/", 1)
+		}
+		if text, err := os.ReadFile(dir + "/" + file[0]); err == nil && strings.Contains(string(text), file[1]) {
+			return true
+		}
+	}
+	return false
+}
