@@ -160,7 +160,7 @@ func (s *scene) terminal(rows, columns int, args ...string) said {
 	defer r.Close()
 	defer w.Close()
 	a := s.pour(r, "script", "--quiet", "--return", "--command", line, "/dev/null")
-	a.stdout = strings.ReplaceAll(a.stdout, "\r\n", "\n")
+	a.stdout = strings.ReplaceAll(a.stdout, "\r", "") // two where a line has passed two terminals
 	return a
 }
 
