@@ -26,7 +26,10 @@ type client struct {
 type actions map[string]func(*scene)
 
 // clients are all that are known, in the order of the table.
-var clients = []client{}
+var clients = []client{
+	{"docker", dockerVersion, openDocker(false), dockerWithout},
+	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
+}
 
 // gaps names the features that a client has neither a function nor a reason for, and names that are no feature.
 func (c *client) gaps(do actions) []string {
