@@ -146,7 +146,7 @@ func (d *docker) detached(s *scene) {
 		s.failf("%v", err)
 	}
 	s.eventually("it is attached", func() error {
-		if events := d.must(s, "events", "--since", "1m", "--until", "0s", "--filter", "container=detached", "--filter", "event=attach"); events == "" {
+		if events := d.must(s, "events", "--since", "1h", "--until", "0s", "--filter", "container=detached", "--filter", "event=attach"); events == "" {
 			return fmt.Errorf("no event of it")
 		}
 		return nil
@@ -376,7 +376,7 @@ func (d *docker) events(s *scene) {
 	}
 	d.becomes(s, "events2", ".State.Status", "exited")
 	ask := func(name string) string {
-		return d.must(s, "events", "--since", "2m", "--until", "0s", "--filter", "container="+name, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}")
+		return d.must(s, "events", "--since", "1h", "--until", "0s", "--filter", "container="+name, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}")
 	}
 	s.eventually("create, start, die and destroy", func() error {
 		got := ask("events")

@@ -77,7 +77,7 @@ func (d *docker) memoryLimit(s *scene) {
 	s.want("code of one that took too much", d.must(s, "wait", "oom1"), "137")
 	s.want("OOMKilled", d.inspect(s, "oom1", ".State.OOMKilled"), "true")
 	s.eventually("the event", func() error {
-		if d.must(s, "events", "--since", "2m", "--until", "0s", "--filter", "container=oom1", "--filter", "event=oom") == "" {
+		if d.must(s, "events", "--since", "1h", "--until", "0s", "--filter", "container=oom1", "--filter", "event=oom") == "" {
 			return fmt.Errorf("there is none")
 		}
 		return nil
