@@ -29,6 +29,8 @@ type actions map[string]func(*scene)
 var clients = []client{
 	{"docker", dockerVersion, openDocker(false), dockerWithout},
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
+	podmanClient("podman", "cgroupfs"),
+	podmanClient("podman, systemd", "systemd"),
 }
 
 // gaps names the features that a client has neither a function nor a reason for, and names that are no feature.
