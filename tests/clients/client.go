@@ -27,6 +27,8 @@ type actions map[string]func(*scene)
 
 // clients are all that are known, in the order of the table.
 var clients = []client{
+	{"containerd", ctrVersion, openCtr, ctrWithout},
+	{"containerd, systemd", ctrSystemdVersion, openCtrSystemd, ctrWithout},
 	{"docker", dockerVersion, openDocker(false), dockerWithout},
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),
