@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -110,18 +112,15 @@ func (c *ctr) name(s *scene) string {
 
 // create is `ctr run` of the image; flags are divided by blanks.
 func (c *ctr) create(s *scene, flags, id string, args ...string) []string {
-	words := c.with(s, "--snapshotter "+c.snapshotter+" "+flags)
-	if c.systemd {
-		words = append(words, "--cgroup", c.cgroupsPath(id))
-	}
-	return append(append(words, reference, id), args...)
+	words := append(c.with(s, "--snapshotter "+c.snapshotter+" "+flags, id), reference, id)
+	return append(words, args...)
 }
 
-// with is `ctr run` with the flags and the runtime.
-func (c *ctr) with(s *scene, flags string) []string {
+// with is `ctr run` with the flags and the runtime, as far as it is the same for all containers.
+func (c *ctr) with(s *scene, flags, id string) []string {
 	words := c.do("run", "--runc-binary", s.runtime.Path, "--runc-root", c.state)
 	if c.systemd {
-		words = append(words, "--runc-systemd-cgroup")
+		words = append(words, "--runc-systemd-cgroup", "--cgroup", c.cgroupsPath(id))
 	}
 	return append(words, strings.Fields(flags)...)
 }
@@ -147,7 +146,7 @@ func (c *ctr) background(s *scene, flags string, args ...string) (id string, pid
 }
 
 // configured is a `ctr run` with a config.json of the user's own: what containerd takes for the default, with the image's files as root.
-// Without edits it is a shell with the script.
+// It is a shell with the script, unless the edit says otherwise.
 func (c *ctr) configured(s *scene, flags, id, script string, edit func(*specs.Spec)) []string {
 	spec := &specs.Spec{}
 	if err := json.Unmarshal([]byte(s.must(c.do("oci", "spec")...)), spec); err != nil {
@@ -162,7 +161,7 @@ func (c *ctr) configured(s *scene, flags, id, script string, edit func(*specs.Sp
 	if err != nil {
 		s.failf("%v", err)
 	}
-	return append(c.with(s, flags+" --config "+s.write("config-"+id+".json", string(data), 0o600)), id)
+	return append(c.with(s, flags+" --config "+s.write("config-"+id+".json", string(data), 0o600), id), id)
 }
 
 // task is what `ctr tasks list` says of a container; no words when it has no task.
@@ -225,11 +224,20 @@ func (s *scene) signal(pid int, sig syscall.Signal) {
 	}
 }
 
-// removeCgroups removes the empty cgroup that the runtimes leave as the parent of a namespace's containers.
+// removeCgroups removes the cgroup that the runtimes leave as the parent of a namespace's containers, and what they should not have left in it.
 func (c *ctr) removeCgroups(s *scene) {
-	for _, dir := range cgroupsNamed(c.namespace) {
-		if err := os.Remove(dir); err != nil {
-			s.logf("%v", err)
+	for _, top := range cgroupsNamed(c.namespace) {
+		var all []string
+		_ = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				all = append(all, path)
+			}
+			return nil
+		})
+		for _, dir := range slices.Backward(all) {
+			if err := os.Remove(dir); err != nil {
+				s.logf("%v", err)
+			}
 		}
 	}
 }

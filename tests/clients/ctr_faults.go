@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,7 +41,8 @@ func (c *ctr) hooks(s *scene) {
 		spec.Annotations = map[string]string{"com.example.word": "green"}
 		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: dir, Type: "bind", Source: dir, Options: []string{"rbind", "rw"}})
 		spec.Hooks = &specs.Hooks{
-			Prestart: hook("prestart"), CreateRuntime: hook("createRuntime"), CreateContainer: hook("createContainer"), //nolint:staticcheck // Docker uses it
+			Prestart:      hook("prestart"), //lint:ignore SA1019 Docker uses it
+			CreateRuntime: hook("createRuntime"), CreateContainer: hook("createContainer"),
 			StartContainer: hook("startContainer"), Poststart: hook("poststart"), Poststop: hook("poststop"),
 		}
 	})...)
@@ -139,8 +141,10 @@ func (c *ctr) gone(s *scene, id string) {
 func (c *ctr) cgroups(id string) []string {
 	var all []string
 	for _, dir := range cgroupsNamed(c.namespace) {
-		if filepath.Base(dir) != c.namespace {
-			all = append(all, dir) // a scope
+		if name := filepath.Base(dir); name != c.namespace {
+			if id == "" || strings.Contains(name, id) { // a scope of systemd's
+				all = append(all, dir)
+			}
 			continue
 		}
 		for _, path := range entries(dir) {
@@ -163,24 +167,24 @@ func (c *ctr) strangers() []string {
 	return all
 }
 
-// killedInCreate kills the runtime while it waits for a hook, and then wants the name to be free.
+// killedInCreate kills the runtime while it waits for a hook, which says who its parent is; then the name has to be free.
 func (c *ctr) killedInCreate(s *scene, id string) {
+	told := s.write("creating", "", 0o644)
 	slow := c.configured(s, "", id, "sleep 1000", func(spec *specs.Spec) {
-		spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sleep", Args: []string{"sleep", "3"}}}}
+		spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo $PPID >" + told + "; exec /bin/sleep 10"}}}}
 	})
 	done := make(chan said)
 	go func() { done <- s.try(slow...) }()
-	victim := 0
-	s.eventually("the runtime creates", func() error {
-		for _, p := range c.strangers() {
-			if pid, line, _ := strings.Cut(p, " "); strings.Contains(line, " create --bundle ") && strings.HasSuffix(line, " "+id) && hasChild(pid, "sleep") {
-				victim, _ = strconv.Atoi(pid)
-				return nil
-			}
+	runtime := 0
+	s.eventually("the hook runs", func() error {
+		text, err := os.ReadFile(told)
+		if err == nil {
+			runtime, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
-		return fmt.Errorf("there is none among %q", c.strangers())
+		return err
 	})
-	s.signal(victim, syscall.SIGKILL)
+	s.contains("the hook's parent", s.must("cat", fmt.Sprintf("/proc/%d/cmdline", runtime)), "create", id)
+	s.signal(runtime, syscall.SIGKILL)
 	if a := <-done; a.code == 0 {
 		s.failf("the container was created by a dead runtime: %v", a)
 	}
@@ -188,24 +192,10 @@ func (c *ctr) killedInCreate(s *scene, id string) {
 	c.gone(s, id)
 }
 
-// hasChild says whether a process has a child, or one of its children, that runs the command.
-func hasChild(pid, command string) bool {
-	threads, _ := filepath.Glob("/proc/" + pid + "/task/*/children")
-	for _, thread := range threads {
-		children, _ := os.ReadFile(thread)
-		for child := range strings.FieldsSeq(string(children)) {
-			comm, _ := os.ReadFile("/proc/" + child + "/comm")
-			if strings.TrimSpace(string(comm)) == command || hasChild(child, command) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // many has a hundred containers run together, each with a shim of its own.
 func (c *ctr) many(s *scene) {
 	const all, atOnce = 100, 10
+	before := c.cgroups("") // what a runtime left earlier is not of these
 	began := time.Now()
 	var ids []string
 	var group sync.WaitGroup
@@ -238,7 +228,11 @@ func (c *ctr) many(s *scene) {
 	c.removeAll(s, ids)
 	s.want("containers that are left", s.must(c.do("containers", "list", "--quiet")...), "")
 	s.measure("100 at once", time.Since(began))
-	c.nothingLeft(s)
+	s.want("states that are left", strings.Join(entries(c.states()), " "), "")
+	s.leftBehind("cgroups", func() []string {
+		return slices.DeleteFunc(c.cgroups(""), func(dir string) bool { return slices.Contains(before, dir) })
+	})
+	s.leftBehind("processes", c.strangers)
 }
 
 func (c *ctr) removeAll(s *scene, ids []string) {
