@@ -29,6 +29,8 @@ type actions map[string]func(*scene)
 var clients = []client{
 	{"containerd", ctrVersion, openCtr, ctrWithout},
 	{"containerd, systemd", ctrSystemdVersion, openCtrSystemd, ctrWithout},
+	{name: "CRI", version: criVersion, open: openCRI, without: criWithout},
+	{name: "CRI, systemd", version: criSystemdVersion, open: openCRISystemd, without: criWithout},
 	{"docker", dockerVersion, openDocker(false), dockerWithout},
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),

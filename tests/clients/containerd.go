@@ -45,7 +45,11 @@ path = "%[1]s/opt"
 		return nil
 	})
 	c.snapshotter = c.findSnapshotter(s)
-	c.load(s, namespace)
+	m, err := findImage()
+	if err != nil {
+		s.failf("%v", err)
+	}
+	c.load(s, namespace, m)
 	return c
 }
 
@@ -66,12 +70,8 @@ func (c *containerd) findSnapshotter(s *scene) string {
 	return "native"
 }
 
-// load imports the image.
-func (c *containerd) load(s *scene, namespace string) {
-	m, err := findImage()
-	if err != nil {
-		s.failf("%v", err)
-	}
+// load imports an image.
+func (c *containerd) load(s *scene, namespace string, m *image) {
 	archive := s.dir + "/image.tar"
 	if err := m.archive(archive); err != nil {
 		s.failf("%v", err)

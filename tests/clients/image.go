@@ -15,7 +15,11 @@ import (
 )
 
 // image is what all clients run: Debian's static busybox with its commands as links, and a few accounts.
-type image struct{ busybox string }
+type image struct {
+	busybox string
+	name    string
+	command []string // of a container that is given none
+}
 
 // reference is the image's name for all clients.
 const reference = "localhost/tare-clients:1"
@@ -25,7 +29,7 @@ func findImage() (*image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the image needs Debian's busybox-static: %w", err)
 	}
-	return &image{busybox: path}, nil
+	return &image{busybox: path, name: reference, command: []string{"sh"}}, nil
 }
 
 // files are the accounts of the image.
@@ -122,7 +126,7 @@ func (m *image) archive(path string) error {
 	layerDigest := add(layer)
 	config := add(encode(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux", "created": "2024-01-01T00:00:00Z",
-		"config": map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/usr/bin:/bin"}},
+		"config": map[string]any{"Cmd": m.command, "Env": []string{"PATH=/usr/bin:/bin"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layerDigest}},
 		// Optional, but builders of Debian 12 count the layers by it.
 		"history": []any{map[string]string{"created": "2024-01-01T00:00:00Z", "created_by": "tests/clients"}},
@@ -138,11 +142,11 @@ func (m *image) archive(path string) error {
 		"config": descriptor("config", config), "layers": []any{descriptor("layer", layerDigest)},
 	}))
 	index := descriptor("manifest", manifest)
-	index["annotations"] = map[string]string{"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
+	index["annotations"] = map[string]string{"io.containerd.image.name": m.name, "org.opencontainers.image.ref.name": m.name}
 	blobs["oci-layout"] = encode(map[string]string{"imageLayoutVersion": "1.0.0"})
 	blobs["index.json"] = encode(map[string]any{"schemaVersion": 2, "manifests": []any{index}})
 	blobs["manifest.json"] = encode([]any{map[string]any{
-		"Config": "blobs/sha256/" + config, "RepoTags": []string{reference}, "Layers": []string{"blobs/sha256/" + layerDigest},
+		"Config": "blobs/sha256/" + config, "RepoTags": []string{m.name}, "Layers": []string{"blobs/sha256/" + layerDigest},
 	}})
 	return writeTar(path, blobs)
 }
