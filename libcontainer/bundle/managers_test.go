@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A create takes what Docker, Podman and containerd write.
+// A create takes what Docker, Podman, Buildah and containerd write.
 func TestManagers(t *testing.T) {
 	files, err := filepath.Glob("../../tests/bundles/managers/*.json")
 	if err != nil || len(files) < 20 {
