@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // An account is an ordinary user who drives a client: with subordinate ids, a home and a runtime directory.
@@ -37,6 +39,16 @@ func canRootless() error {
 		return fmt.Errorf("needs a user with subordinate ids whose systemd runs: loginctl enable-linger USER")
 	}
 	return nil
+}
+
+// asUser makes a client's version that of an ordinary user's.
+func asUser(version func(context.Context) (string, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		if err := canRootless(); err != nil {
+			return "", err
+		}
+		return version(ctx)
+	}
 }
 
 // lingering is a user of the host's whose systemd runs without a login.
@@ -81,18 +93,32 @@ exec unshare --mount --propagation private sh -euc '
 	return a
 }
 
-// own makes a directory that is the user's, unless it is there.
+// own makes a directory that is the user's, or root's where there is no user, unless it is there.
 func (s *scene) own(a *account, dir string) {
 	err := os.Mkdir(dir, 0o700)
 	if os.IsExist(err) {
 		return
 	}
-	if err == nil {
+	if err == nil && a != nil {
 		err = os.Chown(dir, a.uid, a.uid)
 	}
 	if err != nil {
 		s.failf("%v", err)
 	}
+}
+
+// mapped gives the host's id of one in a user namespace with all the ids of the user's: 0 is the user, the others are subordinate.
+func (a *account) mapped(s *scene, id int) string {
+	for line := range strings.Lines(s.must(a.command("cat", "/etc/subuid")...)) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 3 && f[0] == a.name && id > 0 {
+			first, err := strconv.Atoi(f[1])
+			if err != nil {
+				s.failf("%v", err)
+			}
+			return strconv.Itoa(first + id - 1)
+		}
+	}
+	return strconv.Itoa(a.uid)
 }
 
 // makeAccounts writes the accounts with one more, and gives the shell's commands that put them in the host's place. With them comes a

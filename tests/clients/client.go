@@ -35,6 +35,8 @@ var clients = []client{
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),
 	podmanClient("podman, systemd", "systemd"),
+	buildahClient(),
+	buildahRootlessClient(),
 }
 
 // gaps names the features that a client has neither a function nor a reason for, and names that are no feature.
