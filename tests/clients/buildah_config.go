@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // What a container of Buildah's is given: limits, mounts, ids, privileges, namespaces.
@@ -96,12 +94,6 @@ func (b *buildah) userNamespace(s *scene) {
 	}
 	s.want("inside", s.must(b.in("userns", "sh", "-c", "id -u; touch /data/file; stat -c %u /data/file")...), "0\n0")
 }
-
-// capability numbers of linux/capability.h
-const (
-	capChown    = 1 << unix.CAP_CHOWN
-	capNetAdmin = 1 << unix.CAP_NET_ADMIN
-)
 
 func (b *buildah) capabilities(s *scene) {
 	sets := func(container string, options ...string) (effective, bounding uint64) {

@@ -86,16 +86,11 @@ func (c *ctr) stdin(s *scene) {
 }
 
 func (c *ctr) terminal(s *scene) {
-	a := s.terminal(31, 97, c.create(s, "--rm --tty", c.name(s), "sh", "-c", "tty; "+sized("31 97")+"; exit 7")...)
+	a := s.terminal(31, 97, c.create(s, "--rm --tty", c.name(s), "sh", "-c", "tty; "+sized(31, 97)+"; exit 7")...)
 	if a.code != 7 {
 		s.failf("want exit code 7: %v", a)
 	}
 	s.contains("output", strings.ReplaceAll(a.stdout, "\r", ""), "/dev/pts/0\n", "31 97\n") // ctr leaves its terminal's OPOST on
-}
-
-// sized shows the terminal's size, which ctr sets when the program runs already.
-func sized(want string) string {
-	return `for i in $(seq 200); do test "$(stty size)" = "` + want + `" && break; sleep 0.1; done; stty size`
 }
 
 func (c *ctr) detached(s *scene) {
@@ -172,7 +167,7 @@ func (c *ctr) execMissing(s *scene) {
 
 func (c *ctr) execTerminal(s *scene) {
 	id, _ := c.background(s, "", "sleep", "1000")
-	a := s.terminal(33, 91, c.exec("--tty", id, "sh", "-c", "tty; "+sized("33 91")+"; exit 9")...)
+	a := s.terminal(33, 91, c.exec("--tty", id, "sh", "-c", "tty; "+sized(33, 91)+"; exit 9")...)
 	if a.code != 9 {
 		s.failf("want exit code 9: %v", a)
 	}

@@ -143,14 +143,9 @@ func (d *docker) userNamespace(s *scene) {
 	remap.must(s, "rm", "--force", "remapped", "hosts")
 }
 
-// Capabilities by their numbers in capability.h.
-const (
-	capChown    = 1 << unix.CAP_CHOWN
-	capNetAdmin = 1 << unix.CAP_NET_ADMIN
-	// Docker's default: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod,
-	// audit_write, setfcap.
-	capsDefault = 0xa80425fb
-)
+// capsDefault is Docker's default: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw,
+// sys_chroot, mknod, audit_write, setfcap.
+const capsDefault = 0xa80425fb
 
 func (d *docker) capabilities(s *scene) {
 	own := s.capabilities(os.Getpid(), "CapBnd")

@@ -80,14 +80,8 @@ func (p *podman) stdin(s *scene) {
 	s.want("podman wait", s.must(p.cmd("wait", id)...), "6")
 }
 
-// sized waits in a container until its terminal has a size, which podman sets when it can.
-func sized(rows, columns int, then string) []string {
-	size := fmt.Sprintf("%d %d", rows, columns)
-	return []string{"sh", "-c", `i=0; until [ "$(stty size)" = "` + size + `" ] || [ $i = 100 ]; do i=$((i + 1)); sleep 0.1; done; stty size; tty; ` + then}
-}
-
 func (p *podman) terminal(s *scene) {
-	a := s.terminal(33, 101, p.once("--interactive --tty", sized(33, 101, "exit 7")...)...)
+	a := s.terminal(33, 101, p.once("--interactive --tty", "sh", "-c", sized(33, 101)+"; tty; exit 7")...)
 	if a.code != 7 || a.stdout != "33 101\n/dev/pts/0\n" {
 		s.failf("with a terminal: %v", a)
 	}
@@ -211,7 +205,7 @@ func (p *podman) execMissing(s *scene) {
 
 func (p *podman) execTerminal(s *scene) {
 	id := p.sleeping(s, "")
-	a := s.terminal(31, 97, p.cmd(append([]string{"exec", "--interactive", "--tty", id}, sized(31, 97, "exit 8")...)...)...)
+	a := s.terminal(31, 97, p.cmd("exec", "--interactive", "--tty", id, "sh", "-c", sized(31, 97)+"; tty; exit 8")...)
 	if a.code != 8 || a.stdout != "31 97\n/dev/pts/0\n" {
 		s.failf("with a terminal: %v", a)
 	}

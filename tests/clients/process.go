@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // status is a line of /proc/PID/status, its words divided by one space.
@@ -21,6 +23,12 @@ func (s *scene) status(pid int, name string) string {
 	s.failf("/proc/%d/status has no %s", pid, name)
 	return ""
 }
+
+// Capabilities by their numbers in linux/capability.h, as bits of a set.
+const (
+	capChown    = 1 << unix.CAP_CHOWN
+	capNetAdmin = 1 << unix.CAP_NET_ADMIN
+)
 
 // capabilities is a set of /proc/PID/status: CapEff, CapBnd ...
 func (s *scene) capabilities(pid int, set string) uint64 {

@@ -164,6 +164,12 @@ func (s *scene) terminal(rows, columns int, args ...string) said {
 	return a
 }
 
+// sized is a shell's line for a container: it waits until its terminal has a size, which managers set when the program runs already, and
+// prints what it has.
+func sized(rows, columns int) string {
+	return fmt.Sprintf(`i=0; until [ "$(stty size)" = "%d %d" ] || [ $i = 200 ]; do i=$((i + 1)); sleep 0.1; done; stty size`, rows, columns)
+}
+
 // command is what the scene's commands are made by: its environment, its deadline, and a process group that ends with it.
 func (s *scene) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.ctx, args[0], args[1:]...)
