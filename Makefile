@@ -27,7 +27,7 @@ LIBSECCOMP := -tags $(TAGS),libseccomp,osusergo,netgo
 tare-libseccomp: $(SOURCES) Makefile ## build ./tare-libseccomp, whose seccomp profiles libseccomp compiles (cgo)
 	CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false $(LIBSECCOMP) -ldflags '$(LDFLAGS) -linkmode external -extldflags "-static"' -o $@ .
 
-.PHONY: help run test test-libseccomp bench-seccomp tables test-vm conformance conformance-vm client-deps test-clients test-all bench fuzz lint man install cross clean
+.PHONY: help run test test-libseccomp bench-seccomp tables test-vm conformance conformance-vm client-deps test-clients test-clients-vm test-all bench fuzz lint man install cross clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -88,9 +88,21 @@ client-deps: ## install the managers that test-clients drives, from Debian's pac
 CLIENT_PEERS ?= runc,crun
 test-clients: tare ## drive containerd, CRI, Docker, Podman and Buildah with tare, runc and crun, as far as they are installed
 	$(GO) build -o tests/clients/clients ./tests/clients
-	./tests/clients/clients -runtime ./tare -peer $(CLIENT_PEERS)
+	./tests/clients/clients -runtime ./tare $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)')
 
-test-all: test test-libseccomp conformance test-clients test-vm conformance-vm ## everything there is, some hours: for a machine at night
+# In the emulated guest everything takes ten times as long: what cgroup v2 and systemd make a difference to. CLIENT_FEATURES= is all there is.
+CLIENT_FEATURES ?= version,run,exit code,missing command,terminal,detached,logs,exec,top,stop,kill,pause,update,stats,memory limit,pids limit,cpu limit,user namespace,devices,nothing left
+CLIENT_MASKS := $(foreach unit,docker.service docker.socket containerd.service podman.service podman.socket,systemd.mask=$(unit))
+test-clients-vm: tare ## drive the managers in a guest with systemd and cgroup v2, as root and as an ordinary user
+	$(GO) build -o tests/vm/vm ./tests/vm
+	CGO_ENABLED=0 $(GO) build -o tests/clients/clients ./tests/clients
+	./tests/vm/vm -guest systemd -mem 4096 -with $$(grep -v '^#' tests/clients/packages.txt | paste -s -d,) -append '$(CLIENT_MASKS)' \
+	  -bin ./tare -add tests/clients:/clients $$(crictl=$$(command -v crictl) && echo "-add $$crictl:/usr/local/bin/crictl") \
+	  -timeout 80m -results clients-vm -v -- /clients/clients -slow 10 -deviations /clients/deviations.txt -runtime /usr/local/bin/tare \
+	  $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)') $(if $(CLIENT_FEATURES),-feature '$(CLIENT_FEATURES)') \
+	  -json /results/clients.json -log /results/log
+
+test-all: test test-libseccomp conformance test-clients test-vm conformance-vm test-clients-vm ## everything there is, some hours: for a machine at night
 
 bench: tare ## measure tare in pairs with the runc and crun on PATH; bench.json keeps the figures
 	$(GO) run ./tests/bench -tare ./tare -json bench.json
@@ -148,4 +160,5 @@ cross: ## build for every architecture
 
 clean: ## remove what was built
 	rm -f tare tare-libseccomp tests/vm/vm tests/conformance/conformance tests/clients/clients tests/report/report bench.json man/*.8
+	rm -rf clients-vm
 	rm -f tare_*.deb

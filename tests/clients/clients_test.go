@@ -4,9 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func oneCell(own, peer outcome) *report {
@@ -132,5 +134,26 @@ func TestFeaturesDocumented(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("docs/clients.md has the features\n%swant\n%s", got, want)
+	}
+}
+
+func TestPlayTwice(t *testing.T) {
+	for _, failures := range []int{0, 1, 2} {
+		calls := 0
+		c := playTwice(context.Background(), &options{limit: time.Minute, slow: 1}, &client{name: "podman"}, &scene{dir: t.TempDir(), slow: 1}, "run", func(s *scene) {
+			if calls++; calls <= failures {
+				s.failf("failure %d", calls)
+			}
+		})
+		want := cell{Client: "podman", Feature: "run", Outcome: passed}
+		if failures > 0 {
+			want.First = "failure 1"
+		}
+		if failures > 1 {
+			want.Outcome, want.Reason = failed, "failure 2"
+		}
+		if c.Seconds = 0; !reflect.DeepEqual(c, want) {
+			t.Errorf("%d failures: %+v, want %+v", failures, c, want)
+		}
 	}
 }

@@ -11,6 +11,5 @@ fi
 trap '[ -z "$made" ] || rm "$policy"' EXIT
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends \
-  busybox-static runc crun containerd docker.io iptables tini podman conmon golang-github-containers-common \
-  buildah uidmap slirp4netns fuse-overlayfs catatonit netavark containernetworking-plugins criu >/dev/null
+# shellcheck disable=SC2046 # each word is a package
+apt-get install -y -qq --no-install-recommends $(grep -v '^#' "$(dirname "$0")/packages.txt") >/dev/null

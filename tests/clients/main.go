@@ -169,7 +169,7 @@ func playRuntime(ctx context.Context, o *options, c *client, rt ociRuntime, r *r
 		}
 		for _, f := range features {
 			if len(o.features) == 0 || slices.Contains(o.features, f.name) {
-				cell := playFeature(ctx, o, c, s, f.name, do[f.name])
+				cell := playTwice(ctx, o, c, s, f.name, do[f.name])
 				r.Cells = append(r.Cells, cell)
 				fmt.Printf("%-8s %s, %s: %s%s\n", cell.Outcome, c.name, rt.Name, f.name, colon(cell.Reason))
 			}
@@ -180,6 +180,18 @@ func playRuntime(ctx context.Context, o *options, c *client, rt ociRuntime, r *r
 		fmt.Printf("failed   %s, %s: %s\n", c.name, rt.Name, opened.reason)
 	}
 	return o.keep(opened, "open")
+}
+
+// playTwice plays a feature that has failed once more: a manager and a hundred containers at once on a busy machine do not always keep to
+// their own time limits. The report says so.
+func playTwice(ctx context.Context, o *options, c *client, session *scene, name string, do func(*scene)) cell {
+	first := playFeature(ctx, o, c, session, name, do)
+	if first.Outcome != failed || ctx.Err() != nil {
+		return first
+	}
+	second := playFeature(ctx, o, c, session, name+", again", do)
+	second.Feature, second.First = name, first.Reason
+	return second
 }
 
 func playFeature(ctx context.Context, o *options, c *client, session *scene, name string, do func(*scene)) cell {

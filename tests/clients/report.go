@@ -24,6 +24,7 @@ type cell struct {
 	Client, Runtime, Feature string
 	Outcome                  outcome
 	Reason                   string             `json:",omitempty"`
+	First                    string             `json:",omitempty"` // why it failed the first time
 	Seconds                  float64            `json:",omitempty"`
 	Figures                  map[string]float64 `json:",omitempty"` // times measured in it, in seconds
 }
@@ -199,6 +200,9 @@ func (r *report) notes(b *strings.Builder, known []deviation) {
 	b.WriteString("\nNot passed:\n\n")
 	for i := range r.Cells {
 		c := &r.Cells[i]
+		if c.Outcome == passed && c.First != "" {
+			fmt.Fprintf(b, "* %s, %s, %s: passed when it was tried again: %s\n", c.Client, c.Feature, c.Runtime, oneLine(c.First))
+		}
 		if c.Outcome != failed && c.Outcome != skipped {
 			continue
 		}
