@@ -38,4 +38,4 @@ size=$(find "$tree/usr" -printf '%y %s\n' | awk '{ n += $1 == "f" ? int(($2 + 10
 sed -e "s|@VERSION@|$version|; s|@ARCH@|$(dpkg --print-architecture)|" \
   -e "s|@MAINTAINER@|$maintainer|; s|@SIZE@|$size|" packaging/control >"$tree/DEBIAN/control"
 (cd "$tree" && find usr -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-dpkg-deb --root-owner-group -Zxz --build "$tree" "$file"
+dpkg-deb --root-owner-group --threads-max=1 -Zxz --build "$tree" "$file"

@@ -73,6 +73,9 @@ func (p *page) commands() (all []string) {
 		for line := range strings.Lines(b.text) {
 			line = strings.TrimSuffix(line, "\n")
 			typed, ok := strings.CutPrefix(line, "# ")
+			if !ok {
+				typed, ok = strings.CutPrefix(line, "$ ")
+			}
 			if b.language == "console" && ok {
 				all = append(all, typed)
 			} else if b.language == "" {
