@@ -226,7 +226,7 @@ func readMessage(fd int) (message, error) {
 // newStage lays out what the raw stage needs, in memory that needs no runtime to be read.
 func newStage(r *Request) (*stage, error) {
 	st := &stage{
-		exe: number(r.Exe), new: r.New, join: r.Join, offsets: r.TimeOffsets,
+		exe: number(r.Exe), new: r.New, join: slices.Clone(r.Join), offsets: r.TimeOffsets,
 		cgroup: number(r.Cgroup), proc: number(r.Proc),
 		reportRead: -1, report: -1, sync: -1, syncWrite: -1,
 	}
@@ -241,10 +241,7 @@ func newStage(r *Request) (*stage, error) {
 	// A PID namespace is entered by the next child only; a time namespace gets its offsets before its first
 	// process (time_namespaces(7)); and what is joined is joined with the privileges of before.
 	st.twice = st.twice || len(r.Join) > 0 && r.New != 0 || len(r.TimeOffsets) > 0
-	// The parent stands still until a borrower executes, so none that waits for it; and a process in a namespace
-	// with others in it must not share a byte with us. To copy the page tables instead costs 0.3 ms, with the faults
-	// of both. (A new time namespace and shared memory exclude each other.)
-	st.borrow = len(r.Join) == 0 && !st.twice && !st.newUser && r.New&unix.CLONE_NEWTIME == 0
+	st.borrow = !st.twice && !st.newUser && borrowable(r)
 	var err error
 	if st.argv, err = syscall.SlicePtrFromStrings(r.Args); err != nil {
 		return nil, fmt.Errorf("arguments of the init stage: %w", err)
@@ -258,6 +255,19 @@ func newStage(r *Request) (*stage, error) {
 	}
 	st.keep = keepSorted(r.Inherit, st)
 	return st, nil
+}
+
+// borrowable tells whether the child can borrow the parent's memory until it executes. To copy the page tables instead
+// costs 0.3 ms, with the faults of both. The parent stands still for that long, so no child that waits for it may borrow; and a
+// process that others can name, in a PID namespace of theirs, or that a user namespace of theirs owns, must not share a byte with
+// us. What the other namespaces have in common gives nobody a way to a process's memory. (A time namespace and shared memory
+// exclude each other.)
+func borrowable(r *Request) bool {
+	flags := int(r.New) & unix.CLONE_NEWTIME
+	for _, j := range r.Join {
+		flags |= j.Type & (unix.CLONE_NEWPID | unix.CLONE_NEWUSER | unix.CLONE_NEWTIME)
+	}
+	return flags == 0
 }
 
 func (st *stage) closePipes() {
