@@ -110,8 +110,9 @@ func (d *decoder) skip() {
 	}
 }
 
+// readsText spares a type without a name, which has no methods, the search for its pointer through all types of the program.
 func readsText(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	return t.Name() != "" && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 func (d *decoder) stringValue(start int, v reflect.Value) {

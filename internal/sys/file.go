@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,7 +98,28 @@ func ReadFileAt(dir *os.File, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	return readAll(f)
+}
+
+// readAll reads a file to its end: one of our own in two reads, as its size is known.
+func readAll(f *os.File) ([]byte, error) {
+	st, err := Fstat(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, max(st.Size, 511)+1) // the kernel's have no size, or a wrong one
+	for {
+		n, err := f.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, err
+		case len(b) == cap(b):
+			b = slices.Grow(b, cap(b))
+		}
+	}
 }
 
 // ReplaceFileAt writes the file name in dir by way of a new file that is renamed over it: a reader sees the

@@ -290,3 +290,26 @@ func TestMakeDirs_Umask(t *testing.T) {
 		t.Errorf("below a file: %v", err)
 	}
 }
+
+// A file is read to its end, whatever its size is said to be.
+func TestReadFileAt(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	for _, size := range []int{0, 1, 511, 512, 513, 1 << 16} {
+		want := bytes.Repeat([]byte("x"), size)
+		if err := os.WriteFile(dir+"/f", want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadFileAt(d, "f"); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+		}
+	}
+	for _, path := range []string{"/proc/self/smaps", "/proc/kallsyms"} { // said to have no bytes
+		if got, err := ReadFile(path); err == nil && len(got) <= 512 {
+			t.Errorf("%s: %d bytes", path, len(got))
+		}
+	}
+	if _, err := ReadFileAt(d, ".."); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("a directory: %v", err)
+	}
+}
