@@ -103,6 +103,7 @@ func (c *creation) settle(config *proto.Config) error {
 	if err != nil {
 		return startError(fmt.Errorf("%w%s", err, undoText(c.killInit())))
 	}
+	c.exe.Settle()
 	return nil
 }
 
@@ -169,10 +170,10 @@ func (c *creation) awaitMounts() error {
 }
 
 func (c *creation) awaitReady() error {
-	c.foreground.arm(c.console.ours > 0)
-	c.foreground.aim(c.init.Pidfd)
 	err := c.init.Go()
 	if err == nil {
+		c.foreground.arm(c.console.ours > 0)
+		c.foreground.aim(c.init.Pidfd)
 		err = c.init.AwaitReady()
 	}
 	if err != nil {
@@ -189,7 +190,6 @@ func (c *creation) record() error {
 	if err := setIOPriority(c.init.Pid, c.bundle.Spec.Process); err != nil {
 		return startError(err)
 	}
-	c.foreground.awaitSignals()
 	if err := c.interruption.end(); err != nil {
 		return startError(err)
 	}

@@ -157,6 +157,11 @@ func (c *Container) initAlive() (bool, error) {
 		return false, err
 	}
 	defer proc.Close()
+	return c.initAliveBy(proc)
+}
+
+// initAliveBy is initAlive with a /proc that is open already.
+func (c *Container) initAliveBy(proc *procfs.Handle) (bool, error) {
 	stat, err := proc.Stat(c.state.InitPid)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return false, nil
@@ -170,6 +175,16 @@ func (c *Container) initAlive() (bool, error) {
 // openInit opens a pidfd of the init process. ErrNotRunning: it has ended. With the descriptor in hand the
 // start time is compared once more, so that the process is this one however pids are used again.
 func (c *Container) openInit() (int, error) {
+	proc, err := procfs.Open()
+	if err != nil {
+		return -1, err
+	}
+	defer proc.Close()
+	return c.openInitBy(proc)
+}
+
+// openInitBy is openInit with a /proc that is open already.
+func (c *Container) openInitBy(proc *procfs.Handle) (int, error) {
 	if c.state.InitPid == 0 {
 		return -1, ErrNotRunning
 	}
@@ -180,7 +195,7 @@ func (c *Container) openInit() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	alive, err := c.initAlive()
+	alive, err := c.initAliveBy(proc)
 	if err == nil && !alive {
 		err = ErrNotRunning
 	}

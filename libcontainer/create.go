@@ -101,8 +101,8 @@ func (c *creation) checkDescriptors() error {
 }
 
 func (c *creation) seal() error {
-	procfs.CalmMonitor()
 	c.exe = launch.Seal()
+	procfs.CalmMonitor()
 	return nil
 }
 

@@ -17,7 +17,6 @@ import (
 	"tare/libcontainer/proto"
 	"tare/libcontainer/state"
 	"tare/nsenter"
-	"tare/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -30,14 +29,15 @@ type execution struct {
 
 	exe       *launch.Exe
 	container *Container
+	proc      *procfs.Handle
 	target    int // pidfd of the container's init process
 	residence launch.Residence
 	root      *os.File // the container's, if its mount namespace is ours
 	config    execConfig
 	process   *specs.Process
 	cgroup    cgroups.Manager
-	filter    *seccomp.Program
-	agent     *state.Agent // nil for a filter without notifications
+	orders    *proto.Config // for the stage
+	agent     *state.Agent  // nil for a filter without notifications
 	console   consoleEnd
 	entrant   *launch.Entrant
 	born      bool // in its cgroup; else the process is moved there
@@ -63,9 +63,9 @@ var execSteps = []step.Step[*execution]{
 	{Name: "terminal", Run: (*execution).checkTerminal},
 	{Name: "labels", Run: (*execution).checkLabels},
 	{Name: "outputs", Run: (*execution).checkOutputs},
-	{Name: "seccomp", Run: (*execution).compileFilter},
 	{Name: "console", Run: (*execution).openConsole, Undo: (*execution).closeConsole},
 	{Name: "enter", Run: (*execution).enter, Undo: (*execution).kill},
+	{Name: "seccomp", Run: (*execution).compileFilter}, // while the stage's Go runtime starts
 	{Name: "configure", Run: (*execution).configure},
 	{Name: "execute", Run: (*execution).awaitExecution},
 	{Name: "pidfd", Run: (*execution).sendPidfd},
@@ -77,7 +77,7 @@ var execSteps = []step.Step[*execution]{
 func Exec(o ExecOptions) (int, error) {
 	e := &execution{o: &o, target: -1}
 	if !o.Detach {
-		e.foreground = newForeground()
+		e.foreground = new(foreground)
 		defer e.foreground.finish()
 	}
 	if err := step.Run(e, execSteps); err != nil {
@@ -89,7 +89,7 @@ func Exec(o ExecOptions) (int, error) {
 	if o.Detach {
 		return 0, nil
 	}
-	return reapUntil(e.entrant.Pid)
+	return e.foreground.reap(e.entrant.Pid, e.entrant.Pidfd)
 }
 
 func (e *execution) warn(text string) {
@@ -101,8 +101,8 @@ func (e *execution) warn(text string) {
 func (e *execution) checkDescriptors() error { return checkInherited(0, e.o.PreserveFDs) }
 
 func (e *execution) seal() error {
-	procfs.CalmMonitor()
 	e.exe = launch.Seal()
+	procfs.CalmMonitor()
 	return nil
 }
 
@@ -126,7 +126,10 @@ func (e *execution) examine() (err error) {
 	if e.container.state.Creating {
 		return errExecCreating
 	}
-	if e.target, err = e.container.openInit(); errors.Is(err, ErrNotRunning) {
+	if e.proc, err = procfs.Open(); err != nil {
+		return err
+	}
+	if e.target, err = e.container.openInitBy(e.proc); errors.Is(err, ErrNotRunning) {
 		return errExecStopped
 	} else if err != nil {
 		return err
@@ -146,14 +149,9 @@ func (e *execution) examine() (err error) {
 	if err := document.Decode(raw, &e.config); err != nil {
 		return fmt.Errorf("the container's saved config: %w", err)
 	}
-	proc, err := procfs.Open()
-	if err != nil {
-		return err
-	}
-	defer proc.Close()
-	e.residence, err = launch.FindResidence(proc, e.container.state.InitPid)
+	e.residence, err = launch.FindResidence(e.proc, e.container.state.InitPid)
 	if err == nil && e.container.state.Ground != nil {
-		e.root, err = e.container.openRoot(proc)
+		e.root, err = e.container.openRoot(e.proc)
 	}
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return errExecStopped // just now
@@ -170,6 +168,9 @@ func (e *execution) leave() error {
 		_ = e.cgroup.Close()
 	}
 	e.root.Close() // nil does no harm
+	if e.proc != nil {
+		_ = e.proc.Close()
+	}
 	return e.container.Close()
 }
 
@@ -189,8 +190,8 @@ func (e *execution) checkLabels() error { return checkLabels(e.process, "") }
 func (e *execution) checkOutputs() error { return checkPidFile(e.o.PidFile) }
 
 func (e *execution) compileFilter() (err error) {
-	if e.filter, err = compileFilter(e.config.Linux.Seccomp); err == nil {
-		e.agent, err = findAgent(e.filter, e.config.Linux.Seccomp, e.container.state.Bundle)
+	if e.orders.Seccomp, err = compileFilter(e.config.Linux.Seccomp); err == nil {
+		e.agent, err = findAgent(e.orders.Seccomp, e.config.Linux.Seccomp, e.container.state.Bundle)
 	}
 	return err
 }
@@ -219,6 +220,7 @@ func (e *execution) enter() error {
 		return err
 	}
 	defer closeDir()
+	e.orders = e.newOrders()
 	if e.born = dir != nil && (len(e.o.Cgroups) > 0 || hasRoom(int(dir.Fd()))); !e.born {
 		dir = nil
 	}
@@ -246,7 +248,7 @@ func isInner(err error) bool { return errors.Is(err, unix.EBUSY) || errors.Is(er
 func (e *execution) enterWith(cgroup *os.File) error {
 	return withAffinity(e.process.ExecCPUAffinity, func() (err error) {
 		e.entrant, err = launch.Enter(launch.EnterOptions{
-			Target: e.target, Residence: e.residence, Root: e.root, Config: e.stageConfig(), Exe: e.exe, Cgroup: cgroup,
+			Target: e.target, Residence: e.residence, Root: e.root, Config: e.orders, Exe: e.exe, Proc: e.proc, Cgroup: cgroup,
 			Console: e.console.file(), Warn: e.warn,
 		})
 		return err
@@ -271,10 +273,10 @@ func withAffinity(cpus *specs.CPUAffinity, start func() error) error {
 	return start()
 }
 
-// stageConfig is what the stage is told, without what launch knows.
-func (e *execution) stageConfig() *proto.Config {
+// newOrders is what the stage is told, without the filter and what launch knows.
+func (e *execution) newOrders() *proto.Config {
 	return &proto.Config{
-		ID: e.o.ID, Spec: e.spec(), Seccomp: e.filter,
+		ID: e.o.ID, Spec: e.spec(),
 		NoNewKeyring: e.container.state.NoNewKeyring, PreserveFDs: e.o.PreserveFDs,
 	}
 }
@@ -298,8 +300,12 @@ func (e *execution) configure() error {
 	if err := setIOPriority(e.entrant.StagePid(), e.process); err != nil {
 		return err
 	}
+	if err := e.entrant.Configure(); err != nil {
+		return execStartError(err)
+	}
 	e.foreground.arm(e.console.ours > 0)
-	return execStartError(e.entrant.Configure())
+	e.exe.Settle()
+	return nil
 }
 
 func (e *execution) awaitExecution() error {
@@ -325,7 +331,6 @@ func (e *execution) place(pid, pidfd int) error {
 	if err := e.schedule(pid); err != nil {
 		return err
 	}
-	e.foreground.awaitSignals()
 	e.foreground.aim(pidfd)
 	if e.console.ours > 0 {
 		return e.foreground.show(e.console.ours) // before the process asks for the terminal's size

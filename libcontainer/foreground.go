@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"tare/internal/sys"
 	"tare/libcontainer/console"
@@ -20,39 +19,35 @@ import (
 // foreground is what a run or an exec does that stands between the caller and the workload: it passes signals on, shows
 // the terminal and reaps. A nil foreground, that of other commands, does nothing.
 type foreground struct {
-	armed  chan struct{} // closed once the usual signals are caught
-	target chan int      // gets a pidfd of the workload
-	proxy  atomic.Pointer[console.Proxy]
-	hooks  atomic.Pointer[hooks.Interrupt] // of those that run when the workload has ended
+	signals chan os.Signal // once they are caught
+	proxy   atomic.Pointer[console.Proxy]
+	hooks   atomic.Pointer[hooks.Interrupt] // of those that run when the workload has ended
 }
 
-func newForeground() *foreground {
-	return &foreground{armed: make(chan struct{}), target: make(chan int, 1)}
-}
-
-// arm starts to catch signals, to pass them on to what aim names, beside whatever else is to be done: to catch one takes
-// the Go runtime a conversation of two threads. Until then a signal ends this process, and with it the unfinished workload.
+// arm starts to catch the signals that people send. Until then one ends this process, and with it the unfinished workload. It
+// takes the Go runtime a conversation of two threads for each of them: the time for it is while the stage is at work.
 func (f *foreground) arm(terminal bool) {
 	if f == nil {
 		return
 	}
-	go func() {
-		signals := make(chan os.Signal, 64)
-		signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
-		if terminal {
-			// SIGPIPE, or it would end this process when nobody reads the terminal any more.
-			signal.Notify(signals, unix.SIGWINCH, unix.SIGPIPE)
-		}
-		close(f.armed)
-		f.pass(signals, <-f.target)
-	}()
+	f.signals = make(chan os.Signal, 64)
+	signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
+	if terminal {
+		// SIGPIPE, or it would end this process when nobody reads the terminal any more.
+		signal.Notify(f.signals, unix.SIGWINCH, unix.SIGPIPE)
+	}
 }
 
-// aim says who is to get the signals.
+// aim starts to pass signals on, those that have come since arm first.
 func (f *foreground) aim(pidfd int) {
-	if f != nil {
-		f.target <- pidfd
+	if f == nil {
+		return
 	}
+	go func() {
+		for s := range f.signals {
+			f.forward(s.(syscall.Signal), pidfd)
+		}
+	}()
 }
 
 // endHooks has a signal that finds no workload any more end the hook that is waited for.
@@ -77,19 +72,16 @@ func (f *foreground) show(socket int) error {
 	return nil
 }
 
-// restDelay is the age from which a workload gets the less usual signals: a short one need not wait for them to be caught.
-const restDelay = 100 * time.Millisecond
+// restDelay is the age, in milliseconds, from which a workload gets the less usual signals: a short one need not wait for them
+// to be caught.
+const restDelay = 100
 
-func (f *foreground) pass(signals chan os.Signal, pidfd int) {
-	rest := time.After(restDelay)
-	for {
-		select {
-		case <-rest:
-			catchRest(signals)
-		case s := <-signals:
-			f.forward(s.(syscall.Signal), pidfd)
-		}
+// reap waits for the end of the workload, as reapUntil does.
+func (f *foreground) reap(pid, pidfd int) (int, error) {
+	if ended, _ := sys.WaitExit(pidfd, restDelay); !ended {
+		catchRest(f.signals)
 	}
+	return reapUntil(pid)
 }
 
 // catchRest catches every other signal that can be meant for the workload. Not SIGTSTP, SIGTTIN and SIGTTOU, which are
@@ -115,13 +107,6 @@ func (f *foreground) forward(s syscall.Signal, pidfd int) {
 		if err := sys.PidfdSendSignal(pidfd, s); errors.Is(err, unix.ESRCH) && slices.Contains(interrupting[:], s) {
 			f.hooks.Load().Raise(s)
 		}
-	}
-}
-
-// awaitSignals waits until no signal of those that people send would end this process and leave a workload alone.
-func (f *foreground) awaitSignals() {
-	if f != nil {
-		<-f.armed
 	}
 }
 

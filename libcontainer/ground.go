@@ -106,7 +106,7 @@ func (c *Container) openRoot(proc *procfs.Handle) (*os.File, error) {
 		return nil, err
 	}
 	root := os.NewFile(uintptr(fd), "/proc/"+path)
-	alive, err := c.initAlive() // still: it was this process's root
+	alive, err := c.initAliveBy(proc) // still: it was this process's root
 	if err == nil && !alive {
 		err = unix.ESRCH
 	}

@@ -14,7 +14,7 @@ import (
 func Run(o RunOptions) (int, error) {
 	c := &creation{o: &o.CreateOptions, run: true, recorder: newRecorder(o.RecordSeccomp)}
 	if !o.Detach {
-		c.foreground = newForeground()
+		c.foreground = new(foreground)
 		defer c.foreground.finish()
 		if !o.NoSubreaper {
 			if err := sys.SetChildSubreaper(); err != nil {
@@ -72,7 +72,7 @@ func (ct *Container) attend(c *creation) (int, error) {
 	if err := ct.dir.Unlock(); err != nil {
 		return 0, err
 	}
-	code, err := reapUntil(c.init.Pid)
+	code, err := fg.reap(c.init.Pid, c.init.Pidfd)
 	fg.finish()
 	if lockErr := ct.dir.Lock(lockTimeout); errors.Is(lockErr, ErrNotExist) {
 		return code, errDeleted

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/proto"
 	"tare/nsenter"
@@ -20,6 +21,7 @@ type EnterOptions struct {
 	Config    *proto.Config // as in Options; Exec and the numbers of descriptors are filled in
 
 	Exe     *Exe
+	Proc    *procfs.Handle // for the stage, too. Borrowed
 	Cgroup  *os.File
 	Console *os.File
 	Warn    func(text string)
@@ -38,7 +40,7 @@ type Entrant struct {
 
 // Enter starts the stage that becomes, or makes, the process. It waits for its config, and dies with the calling process.
 func Enter(o EnterOptions) (*Entrant, error) {
-	l, err := newLine(o.Exe)
+	l, err := newLine(o.Exe, o.Proc)
 	if err != nil {
 		return nil, err
 	}

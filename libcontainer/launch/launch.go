@@ -64,7 +64,12 @@ func Start(o Options) (*Init, error) {
 		return nil, err
 	}
 	defer ns.close()
-	l, err := newLine(o.Exe)
+	proc, err := procfs.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer proc.Close()
+	l, err := newLine(o.Exe, proc)
 	if err != nil {
 		return nil, err
 	}
@@ -104,24 +109,20 @@ func Start(o Options) (*Init, error) {
 // line is what the runtime has of a stage before it is forked: the binary, /proc for it, and the two ends of the conversation.
 type line struct {
 	exe          *os.File
-	proc         *procfs.Handle
+	proc         *procfs.Handle // borrowed
 	ours, theirs int
 }
 
 // newLine lays a line, from which on this process cannot be traced. close gives it up but for our end.
-func newLine(binary *Exe) (l *line, err error) {
+func newLine(binary *Exe, proc *procfs.Handle) (l *line, err error) {
 	if err = hide(); err != nil {
 		return nil, err
 	}
-	l = new(line)
+	l = &line{proc: proc}
 	if l.exe, err = binary.await(); err != nil {
 		return nil, err
 	}
-	if l.proc, err = procfs.Open(); err != nil {
-		return nil, err
-	}
 	if l.ours, l.theirs, err = sys.Socketpair(); err != nil {
-		l.proc.Close()
 		return nil, err
 	}
 	return l, nil
@@ -129,10 +130,7 @@ func newLine(binary *Exe) (l *line, err error) {
 
 func (l *line) args() []string { return []string{Arg0, fmt.Sprint(l.theirs)} }
 
-func (l *line) close() {
-	unix.Close(l.theirs)
-	l.proc.Close()
-}
+func (l *line) close() { unix.Close(l.theirs) }
 
 // hide keeps what is forked from here on from being traced by those it meets in a joined PID namespace. An ordinary
 // user's runtime stays as it is: the maps of a non-dumpable child would be root's alone to write.

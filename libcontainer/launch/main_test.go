@@ -70,6 +70,17 @@ func tell(a about) {
 	}
 }
 
+// overlayExe and sealedExe let go of the layers at once.
+func overlayExe() (*os.File, error) { return settled((*Exe).overlay) }
+func sealedExe() (*os.File, error)  { return settled((*Exe).seal) }
+
+func settled(seal func(*Exe) (*os.File, error)) (*os.File, error) {
+	e := &Exe{done: make(chan struct{})}
+	close(e.done)
+	defer e.Settle()
+	return seal(e)
+}
+
 // seal is for an ordinary user: what can it do with its own sealed binary?
 func seal() int {
 	runtime.LockOSThread()

@@ -35,38 +35,56 @@ var namespaceFiles = [...]struct {
 
 // FindResidence compares the namespaces of the process pid with the caller's.
 func FindResidence(proc *procfs.Handle, pid int) (r Residence, err error) {
-	base := strconv.Itoa(pid) + "/ns/"
+	theirs, err := proc.Open(strconv.Itoa(pid)+"/ns", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return r, fmt.Errorf("look at the container's namespaces: %w", err)
+	}
+	defer theirs.Close()
+	ours, err := proc.Open("self/ns", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return r, err
+	}
+	defer ours.Close()
+	if r.flags, err = differences(int(theirs.Fd()), int(ours.Fd())); err != nil {
+		return r, fmt.Errorf("look at the container's namespaces: %s: %w", theirs.Name(), err)
+	}
+	r.early = r.flags&unix.CLONE_NEWPID != 0 && r.flags&unix.CLONE_NEWUSER != 0 && !ownsPIDNamespace(int(theirs.Fd()))
+	return r, nil
+}
+
+// differences gives the flags of the namespaces that two directories like /proc/PID/ns do not agree upon.
+func differences(theirs, ours int) (flags int, err error) {
 	for _, ns := range namespaceFiles {
-		theirs, err := sys.Readlinkat(int(proc.File().Fd()), base+ns.name)
+		a, err := sys.Readlinkat(theirs, ns.name)
 		if errors.Is(err, unix.ENOENT) && ns.flag != unix.CLONE_NEWNS {
 			continue // a kernel without this type
 		}
 		if err != nil {
-			return r, fmt.Errorf("look at the container's namespaces: /proc/%s: %w", base+ns.name, err)
+			return 0, err
 		}
-		ours, err := sys.Readlinkat(int(proc.File().Fd()), "self/ns/"+ns.name)
+		b, err := sys.Readlinkat(ours, ns.name)
 		if err != nil {
-			return r, err
+			return 0, err
 		}
-		if ours != theirs {
-			r.flags |= ns.flag
+		if a != b {
+			flags |= ns.flag
 		}
 	}
-	r.early = r.flags&unix.CLONE_NEWPID != 0 && r.flags&unix.CLONE_NEWUSER != 0 && !ownsPIDNamespace(proc, base)
-	return r, nil
+	return flags, nil
 }
 
 // EntersEarly tells whether the raw stage enters the container's PID namespace: root of the container's user namespace,
 // which the stage is later, has no say over it. What would be hidden from the container is not, then.
 func (r Residence) EntersEarly() bool { return r.early }
 
-// ownsPIDNamespace tells whether the PID namespace of a process belongs to its user namespace; ioctl_ns(2).
-func ownsPIDNamespace(proc *procfs.Handle, base string) bool {
-	fd, err := sys.Openat(int(proc.File().Fd()), base+"pid", unix.O_RDONLY)
+// ownsPIDNamespace tells whether the PID namespace of the process with these namespaces belongs to its user namespace;
+// ioctl_ns(2).
+func ownsPIDNamespace(namespaces int) bool {
+	fd, err := sys.Openat(namespaces, "pid", unix.O_RDONLY)
 	if err != nil {
 		return false
 	}
-	ns := os.NewFile(uintptr(fd), "/proc/"+base+"pid")
+	ns := os.NewFile(uintptr(fd), "pid namespace")
 	defer ns.Close()
 	owner, err := sys.OwningUserNamespace(ns)
 	if err != nil {
@@ -77,6 +95,6 @@ func ownsPIDNamespace(proc *procfs.Handle, base string) bool {
 	if err != nil {
 		return false
 	}
-	user, err := sys.Readlinkat(int(proc.File().Fd()), base+"user")
+	user, err := sys.Readlinkat(namespaces, "user")
 	return err == nil && user == fmt.Sprintf("user:[%d]", st.Ino)
 }

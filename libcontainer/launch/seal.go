@@ -15,9 +15,10 @@ import (
 
 // Exe is a sealed view of the running binary in the making.
 type Exe struct {
-	done chan struct{}
-	file *os.File
-	err  error
+	done   chan struct{}
+	file   *os.File
+	layers []int // what it is made of; see Settle
+	err    error
 }
 
 // Seal begins to make the view, beside what its caller does next: it needs nothing but the binary, and half a
@@ -25,7 +26,7 @@ type Exe struct {
 func Seal() *Exe {
 	e := &Exe{done: make(chan struct{})}
 	go func() {
-		e.file, e.err = sealedExe()
+		e.file, e.err = e.seal()
 		close(e.done)
 	}()
 	return e
@@ -36,21 +37,32 @@ func (e *Exe) await() (*os.File, error) {
 	return e.file, e.err
 }
 
+// Settle lets go of what the view was made of. For each detached mount the kernel waits for RCU, which is for the time when the
+// init stage is at work.
+func (e *Exe) Settle() {
+	<-e.done
+	for _, fd := range e.layers {
+		sys.Close(fd)
+	}
+	e.layers = nil
+}
+
 // Close gives up the view. It is kept until the workload was executed: whoever lets go of it last takes the overlay
 // down, and waits for RCU (kern_unmount in the kernel), which the container's first process need not.
 func (e *Exe) Close() {
+	e.Settle()
 	if f, err := e.await(); err == nil {
 		f.Close()
 	}
 }
 
-// sealedExe gives an O_PATH descriptor of the running binary for the init stage to execute: a view of its
+// seal gives an O_PATH descriptor of the running binary for the init stage to execute: a view of its
 // own, which nobody can write through (CVE-2019-5736) and nobody may read, so that the kernel keeps the init
-// stage non-dumpable from its first instruction (would_dump in fs/exec.c). The caller closes it.
+// stage non-dumpable from its first instruction (would_dump in fs/exec.c).
 //
 // An overlay costs a fraction of a copy and shares the binary's page cache. Where none can be mounted (without
 // privileges, or below another overlay) the binary is copied to memory.
-func sealedExe() (*os.File, error) {
+func (e *Exe) seal() (*os.File, error) {
 	if resealed() {
 		fd, err := sys.Openat(unix.AT_FDCWD, "/proc/self/exe", unix.O_PATH)
 		if err != nil {
@@ -58,7 +70,7 @@ func sealedExe() (*os.File, error) {
 		}
 		return os.NewFile(uintptr(fd), "/proc/self/exe"), nil
 	}
-	f, err := overlayExe()
+	f, err := e.overlay()
 	if err == nil {
 		return f, nil
 	}
@@ -111,10 +123,10 @@ func JoinsPIDNamespace(spec *specs.Spec) bool {
 // exeMode lets everybody execute and nobody read.
 const exeMode = 0o111
 
-// overlayExe shows the binary's directory through an overlay whose upper layer is a tmpfs that is mounted
+// overlay shows the binary's directory through an overlay whose upper layer is a tmpfs that is mounted
 // nowhere. The change of mode copies the inode up, not the data (metacopy, Linux 4.19); a write, if anybody
 // could open the file for one, would end in the tmpfs.
-func overlayExe() (*os.File, error) {
+func (e *Exe) overlay() (*os.File, error) {
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return nil, err
@@ -124,17 +136,17 @@ func overlayExe() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer sys.Close(lower)
+	e.layers = append(e.layers, lower)
 	upper, err := scratchLayers()
 	if err != nil {
 		return nil, err
 	}
-	defer sys.Close(upper)
+	e.layers = append(e.layers, upper)
 	mount, err := mountOverlay(lower, upper)
 	if err != nil {
 		return nil, err
 	}
-	defer sys.Close(mount)
+	e.layers = append(e.layers, mount)
 	if err := sameExe(lower, name); err != nil {
 		return nil, err
 	}
