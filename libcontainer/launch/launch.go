@@ -142,8 +142,10 @@ func hide() error {
 }
 
 // initEnv is the whole environment of the init stage. A garbage collection or a second thread running Go code
-// would cost more than the memory they could save in its short life.
-func initEnv() []string { return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBACK=none"} }
+// would cost more than the memory they could save in its short life, and nobody reads the stacks that profstackdepth is the depth of.
+func initEnv() []string {
+	return []string{"GOGC=off", "GOMAXPROCS=1", "GOTRACEBACK=none", "GODEBUG=profstackdepth=0"}
+}
 
 // fill completes the config by what only Start knows, and lists the descriptors to inherit.
 func fill(o *Options, ns *namespaces, req *nsenter.Request, l *line) {
