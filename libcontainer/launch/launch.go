@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
@@ -128,7 +129,7 @@ func newLine(binary *Exe, proc *procfs.Handle) (l *line, err error) {
 	return l, nil
 }
 
-func (l *line) args() []string { return []string{Arg0, fmt.Sprint(l.theirs)} }
+func (l *line) args() []string { return []string{Arg0, strconv.Itoa(l.theirs)} }
 
 func (l *line) close() { unix.Close(l.theirs) }
 

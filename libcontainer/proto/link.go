@@ -47,7 +47,10 @@ type Link struct {
 func (l Link) Send(k Kind) error { return l.send(k, nil) }
 
 // SendConfig sends c.
-func (l Link) SendConfig(c *Config) error { return l.send(KindConfig, wire.Append(nil, c)) }
+func (l Link) SendConfig(c *Config) error {
+	// Most are smaller: a buffer that grows has a page or two of each size.
+	return l.sendMessage(KindConfig, wire.Append(make([]byte, headSize, 4096), c))
+}
 
 // SendWarning sends a line of text for the runtime's log.
 func (l Link) SendWarning(text string) error { return l.send(KindWarning, []byte(text)) }
@@ -89,11 +92,18 @@ func (l Link) ReceiveListener(deadline time.Time) (listener, relay int, err erro
 	return listener, relay, nil
 }
 
+// headSize is the size of what stands before a value: its kind and its length.
+const headSize = 5
+
 func (l Link) send(k Kind, value []byte) error {
-	m := make([]byte, 5, 5+len(value))
+	return l.sendMessage(k, append(make([]byte, headSize, headSize+len(value)), value...))
+}
+
+// sendMessage sends a value with room for the head before it.
+func (l Link) sendMessage(k Kind, m []byte) error {
 	m[0] = byte(k)
-	binary.NativeEndian.PutUint32(m[1:], uint32(len(value)))
-	return sys.Write(l.FD, append(m, value...))
+	binary.NativeEndian.PutUint32(m[1:], uint32(len(m)-headSize))
+	return sys.Write(l.FD, m)
 }
 
 // SendSource sends the descriptor of the next mount of Config.Sources. It stays in the socket until the init stage comes to it, so that none of
@@ -105,7 +115,7 @@ func (l Link) ReceiveSource() (int, error) { return sys.RecvFD(l.FD) }
 
 // Receive reads the next message. The end of the socket is io.EOF, within a message io.ErrUnexpectedEOF.
 func (l Link) Receive() (Kind, []byte, error) {
-	var head [5]byte
+	var head [headSize]byte
 	n, err := sys.ReadFull(l.FD, head[:])
 	switch {
 	case err != nil:
