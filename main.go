@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"tare/internal/cli"
+	"tare/internal/procfs"
 	"tare/libcontainer/initproc"
 	"tare/libcontainer/launch"
 )
@@ -20,6 +21,7 @@ func init() {
 
 func main() {
 	growStack(false)
+	procfs.CalmMonitor()
 	os.Exit(cli.Main(os.Args))
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tare/cgroups"
-	"tare/internal/procfs"
 	"tare/internal/step"
 	"tare/internal/sys"
 	"tare/libcontainer/bundle"
@@ -102,7 +101,6 @@ func (c *creation) checkDescriptors() error {
 
 func (c *creation) seal() error {
 	c.exe = launch.Seal()
-	procfs.CalmMonitor()
 	return nil
 }
 

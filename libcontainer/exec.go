@@ -102,7 +102,6 @@ func (e *execution) checkDescriptors() error { return checkInherited(0, e.o.Pres
 
 func (e *execution) seal() error {
 	e.exe = launch.Seal()
-	procfs.CalmMonitor()
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 const monitorSlack = "10000000"
 
 // CalmMonitor lets the Go runtime's monitor thread sleep longer than the 20 µs at a time that it wants to: a process of
-// 8 ms makes half as many context switches then. It is the first thread that the runtime starts, and has the process's
+// 8 ms makes half as many context switches then, and one of 2 ms no more than it costs. It is the first thread that the runtime starts, and has the process's
 // number plus one unless another process was faster, which then is left alone. Nothing depends on it, and only root may
 // (timerslack_ns in proc(5) wants CAP_SYS_NICE), so it has no error.
 func CalmMonitor() {
