@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -590,6 +591,42 @@ func TestExecSeccomp(t *testing.T) {
 		})
 		inside(c, nil, "report").Exit(t, 128+int(unix.SIGSYS))
 	})
+}
+
+// What is found to be wrong once the stage has been started leaves no process, and is said as if it had been found before.
+func TestExecBadFilter(t *testing.T) {
+	t.Parallel()
+	if !IsTare() {
+		t.Skip("writes to tare's state")
+	}
+	c, pid := running(t)
+	saved := filepath.Join(c.Root, c.ID, "config.json")
+	data, err := os.ReadFile(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec specs.Spec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_PRAY"}
+	if data, err = json.Marshal(&spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(saved, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	res := inside(c, []string{"--pid-file", filepath.Join(c.Dir, "exec.pid")}, "true")
+	execFails(t, res)
+	if want := `tare exec failed: /linux/seccomp/defaultAction: unknown action "SCMP_ACT_PRAY"` + "\n"; res.Stderr != want {
+		t.Errorf("%s, want %s", res.Stderr, want)
+	}
+	if _, err := os.Stat(filepath.Join(c.Dir, "exec.pid")); err == nil {
+		t.Error("there is a pid file")
+	}
+	if procs := strings.Fields(CgroupFile(t, OwnCgroup(t, pid), "cgroup.procs")); !slices.Equal(procs, []string{strconv.Itoa(pid)}) {
+		t.Errorf("processes %v, want only %d", procs, pid)
+	}
 }
 
 func TestExecAffinity(t *testing.T) {
