@@ -47,8 +47,13 @@ func openDocker(systemd bool) func(*scene) actions {
 	}
 }
 
-// dockerVersion names the daemon and its containerd.
+// dockerVersion names the daemon and its containerd. Where the kernel has AppArmor the daemon starts no container without its parser.
 func dockerVersion(ctx context.Context) (string, error) {
+	if _, err := os.Stat("/sys/kernel/security/apparmor"); err == nil {
+		if _, err := exec.LookPath("apparmor_parser"); err != nil {
+			return "", fmt.Errorf("needs Debian's package apparmor: %w", err)
+		}
+	}
 	var all []string
 	for _, program := range []string{"dockerd", "containerd"} {
 		out, err := exec.CommandContext(ctx, program, "--version").Output()
