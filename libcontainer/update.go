@@ -64,13 +64,15 @@ func (c *Container) resources() (*specs.LinuxResources, error) {
 		return nil, err
 	}
 	var config struct {
-		Linux struct {
+		Version string `json:"ociVersion"`
+		Linux   struct {
 			Resources specs.LinuxResources `json:"resources"`
 		} `json:"linux"`
 	}
 	if err := document.Decode(raw, &config); err != nil {
 		return nil, fmt.Errorf("the container's saved config: %w", err)
 	}
+	bundle.TranslateResources(config.Version, &config.Linux.Resources)
 	return &config.Linux.Resources, nil
 }
 

@@ -38,6 +38,7 @@ func decode(raw []byte) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	translate(spec)
 	return spec, nil
 }
 

@@ -53,6 +53,7 @@ func Examine(dir, config string, host bool) (*Examination, error) {
 	}
 	e.Spec = new(specs.Spec)
 	_ = document.Decode([]byte(e.Text.Text), e.Spec, otherPlatforms()...) // its error is among the remarks
+	translate(e.Spec)
 	for i := range checks {
 		var r report
 		checks[i].run(&r, e.Spec)

@@ -25,6 +25,7 @@ func checkMounts(r *report, spec *specs.Spec) {
 		}
 		checkMapping(r, m.UIDMappings, "mounts", i, "uidMappings")
 		checkMapping(r, m.GIDMappings, "mounts", i, "gidMappings")
+		checkIDMapOption(r, spec, i)
 		checkIDMappedMount(r, spec, i)
 	}
 }

@@ -135,6 +135,7 @@ func TestIDMappedBinds(t *testing.T) {
 	}{
 		"not idmapped":                   {user, "bind", none, [4]string{nobody, nobody, "0:0", nobody}},
 		"by the container's namespace":   {user, "bind,idmap", none, [4]string{"0:0", "1000:1000", nobody, nobody}},
+		"by maps in the option":          {user, "bind,idmap=uids=0-100500-2000;gids=@0-500-2000", none, [4]string{"500:500", "1500:1500", nobody, nobody}},
 		"recursively":                    {user, "rbind,ridmap", none, [4]string{"0:0", "1000:1000", nobody, nobody}},
 		"by maps of its own":             {user, "bind,idmap", shifted, [4]string{"500:500", "1500:1500", nobody, nobody}},
 		"by maps without an option":      {user, "rbind", shifted, [4]string{"500:500", "1500:1500", nobody, nobody}},
