@@ -3,8 +3,11 @@ package libcontainer
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"tare/cgroups"
+	v1 "tare/cgroups/v1"
 	"tare/internal/procfs"
 	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
@@ -149,10 +152,31 @@ func (c *creation) config() *proto.Config {
 	for i := range cgroup.V1 {
 		config.Hierarchies = append(config.Hierarchies, proto.Hierarchy{Controllers: cgroup.V1[i].Controllers, Path: cgroup.V1[i].Path()})
 	}
+	if cgroup.Path == "" && len(cgroup.V1) == 0 && showsCgroup(&spec) {
+		config.Hierarchies, config.CallersCgroups = callersHierarchies(), true
+	}
 	if c.o.NotifySocket != "" {
 		config.NotifyDir = c.dir.NotifyDir()
 	}
 	return config
+}
+
+// showsCgroup says whether the container is to see cgroups by their paths on the host.
+func showsCgroup(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" }) && spec.Linux != nil &&
+		!slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+}
+
+// callersHierarchies are the cgroups that an ordinary user's container stays in on cgroup v1. Podman wants them to be seen there. Where
+// they cannot be told, the mount fails, and says so.
+func callersHierarchies() (all []proto.Hierarchy) {
+	mounted, _ := v1.Hierarchies()
+	for i := range mounted {
+		if own, err := mounted[i].Own(); err == nil {
+			all = append(all, proto.Hierarchy{Controllers: mounted[i].Controllers, Path: filepath.Join(mounted[i].Mount, own)})
+		}
+	}
+	return all
 }
 
 func (c *creation) killInit() error {

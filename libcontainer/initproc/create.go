@@ -81,7 +81,8 @@ func (p *initProc) openRoot() (err error) {
 	}
 	p.root, err = rootfs.Open(p.cfg.Spec, rootfs.Options{
 		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, Inherited: !hasMountNS, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
-		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, Source: p.source, NotifyDir: p.cfg.NotifyDir,
+		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, CallersCgroups: p.cfg.CallersCgroups,
+		Source: p.source, NotifyDir: p.cfg.NotifyDir,
 	}, p.proc)
 	if err == nil {
 		p.dir = p.root.Root()

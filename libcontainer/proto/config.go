@@ -25,7 +25,8 @@ type Config struct {
 	UserNS     bool   // in a user namespace of the container's
 	CgroupPath string // host directory of the container's cgroup, for a cgroup mount without a cgroup namespace
 
-	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
+	Hierarchies    []Hierarchy // where the container has a cgroup on cgroup v1
+	CallersCgroups bool        // it has none: Hierarchies are where the runtime is
 
 	Proc    int   // /proc of the runtime, verified
 	Fifo    int   // O_PATH of exec.fifo, with Start unset

@@ -26,8 +26,8 @@ func (h *Hierarchy) dir() string {
 // for controllers that share one, and on a hybrid host the v2 cgroup in "unified".
 //
 // The options are for each of the mounts in it. The tmpfs itself is read-only with them. Without a cgroup namespace, the views are
-// the host's own: so they are read-only unless the config has the option rw, and in a user namespace in any case (CVE-2022-0492,
-// CVE-2023-25809).
+// the host's own: so they are read-only unless the config has the option rw, and in any case in a user namespace, and where the
+// cgroups are not the container's (CVE-2022-0492, CVE-2023-25809).
 func (r *Rootfs) mountHierarchies(m *mount) error {
 	d, err := r.destination(m.Destination, dirMount)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *Rootfs) mountHierarchies(m *mount) error {
 	defer d.close()
 	attr := m.opts.Attrs.Set | m.opts.Recursive.Set
 	rw := (m.opts.Attrs.Clear|m.opts.Recursive.Clear)&unix.MOUNT_ATTR_RDONLY != 0
-	if !r.opts.NewCgroupNS && (!rw || r.opts.UserNS) {
+	if !r.opts.NewCgroupNS && (!rw || r.opts.UserNS || r.opts.CallersCgroups) {
 		attr |= unix.MOUNT_ATTR_RDONLY
 	}
 	top := mountopt.Options{Data: []mountopt.Datum{{Key: "mode", Value: "755", HasValue: true}}}

@@ -30,6 +30,8 @@ type Options struct {
 	NewCgroupNS bool        // the container has a cgroup namespace of its own, or joined one
 	CgroupPath  string      // host directory of the container's cgroup v2 ("": none), bound where there is no cgroup namespace
 	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
+	// CallersCgroups says that the container has no cgroup of its own: Hierarchies are whoever called the runtime's, not to be written to.
+	CallersCgroups bool
 	// Source gives the detached mount that the runtime made for mounts[i], if it made one: see OpenSources. It is asked in the order of
 	// the spec's mounts, each once at most. The descriptor becomes the Rootfs's. nil: there are none.
 	Source    func(i int) (fd int, ok bool, err error)

@@ -173,6 +173,36 @@ func TestRootlessWithoutCgroup(t *testing.T) {
 	c.Run().Fails(t, "linux.resources.pids.limit (/linux/resources/pids/limit): make cgroup", "permission denied: ", " is not ours to write: ")
 }
 
+// On cgroup v1 a container without a cgroup of its own sees where it is, the caller's, and cannot write there, whatever the options.
+func TestRootlessSeesCallersCgroups(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	if _, err := os.Stat("/sys/fs/cgroup/pids/cgroup.procs"); err != nil {
+		t.Skip("needs cgroup v1:", err)
+	}
+	const uid = 65532
+	c := NewContainer(t, Args("read", "/sys/fs/cgroup/pids/notify_on_release"), WithoutMount("/sys"), rootless(uid, uid), WithMount(specs.Mount{
+		Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"rprivate", "nosuid", "noexec", "nodev", "relatime", "rw"},
+	}))
+	c.AsUser(uid, uid)
+	c.Run().OK(t)
+	c.Spec.Process.Args = []string{"/probe", "read", "/proc/self/mountinfo"}
+	c.WriteSpec(t)
+	seen := 0
+	for line := range strings.Lines(c.Run().OK(t).Stdout) {
+		f := strings.Fields(line)
+		if len(f) > 5 && strings.HasPrefix(f[4], "/sys/fs/cgroup") {
+			seen++
+			if !strings.HasPrefix(f[5], "ro,") {
+				t.Errorf("writable: %s", line)
+			}
+		}
+	}
+	if seen < 2 {
+		t.Errorf("%d mounts of cgroups", seen)
+	}
+}
+
 // ordinary has a command done by a user with an environment as a login leaves it, and no more.
 func ordinary(cmd *exec.Cmd, uid uint32, env ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{}}}
