@@ -122,13 +122,9 @@ func (b *buildah) capabilities(s *scene) {
 }
 
 // possible are all capabilities that a container could have here: in a user namespace those of the kernel, else those of the host's root.
-func (b *buildah) possible(s *scene) (all uint64) {
+func (b *buildah) possible(s *scene) uint64 {
 	if b.user != nil {
-		var last uint
-		if _, err := fmt.Sscan(s.must("cat", "/proc/sys/kernel/cap_last_cap"), &last); err != nil {
-			s.failf("%v", err)
-		}
-		return 1<<(last+1) - 1
+		return s.allCapabilities()
 	}
 	return s.capabilities(os.Getpid(), "CapBnd")
 }

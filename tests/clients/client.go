@@ -35,6 +35,7 @@ var clients = []client{
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),
 	podmanClient("podman, systemd", "systemd"),
+	podmanRootlessClient(),
 	buildahClient(),
 	buildahRootlessClient(),
 }

@@ -15,9 +15,11 @@ import (
 // podman is Podman with storage and a configuration of its own, as root or as whoever the words before its command make it.
 // The features of its type are in podman_life.go and podman_config.go.
 type podman struct {
-	as     []string // the words that have a command run by an ordinary user; none: root
-	dir    string   // all that is kept, below the scene's
-	driver string   // of cgroups: cgroupfs or systemd
+	as      []string // the words that have a command run by an ordinary user; none: root
+	dir     string   // all that is kept, below the scene's
+	driver  string   // of cgroups: cgroupfs or systemd
+	states  string   // where runtimes keep their containers
+	cgroups bool     // containers have cgroups of their own
 }
 
 func podmanClient(name, driver string) client {
@@ -26,7 +28,7 @@ func podmanClient(name, driver string) client {
 		version: func(ctx context.Context) (string, error) { return podmanVersion(ctx, driver) },
 		open: func(s *scene) actions {
 			s.env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + s.dir, "LANG=C.UTF-8"}
-			p := &podman{dir: s.dir, driver: driver}
+			p := &podman{dir: s.dir, driver: driver, states: "/run", cgroups: true}
 			p.open(s)
 			return p.actions()
 		},
@@ -181,9 +183,9 @@ func (p *podman) becomes(s *scene, id, status string) {
 	})
 }
 
-// stateOf is where the runtime keeps a container of root's.
+// stateOf is where the runtime keeps a container.
 func (p *podman) stateOf(s *scene, id string) string {
-	return filepath.Join("/run", filepath.Base(s.runtime.Path), id)
+	return filepath.Join(p.states, filepath.Base(s.runtime.Path), id)
 }
 
 // traces lists all that a container has on the host.

@@ -240,8 +240,13 @@ func (p *podman) capabilities(s *scene) {
 	s.must(p.once("", "chown", "1", "/etc/passwd")...)
 }
 
-// bounding is what there is of capabilities for root's containers.
-func (p *podman) bounding(s *scene) uint64 { return s.capabilities(os.Getpid(), "CapBnd") }
+// bounding is what there is of capabilities: for root's containers the host's, in a user namespace all that the kernel has.
+func (p *podman) bounding(s *scene) uint64 {
+	if p.as == nil {
+		return s.capabilities(os.Getpid(), "CapBnd")
+	}
+	return s.allCapabilities()
+}
 
 func (p *podman) seccomp(s *scene) {
 	id := p.sleeping(s, "")

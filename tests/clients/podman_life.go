@@ -102,7 +102,9 @@ func (p *podman) detached(s *scene) {
 	if !runs(pid) {
 		s.failf("no process %d", pid)
 	}
-	if dir, err := cgroupOf(pid, "pids"); err != nil || !strings.Contains(dir, id) {
+	if dir, err := cgroupOf(pid, "pids"); !p.cgroups {
+		s.logf("no cgroup of its own")
+	} else if err != nil || !strings.Contains(dir, id) {
 		s.failf("the cgroup %s of process %d is not the container's: %v", dir, pid, err)
 	} else if scope := strings.HasSuffix(dir, ".scope") || strings.Contains(dir, ".scope/"); scope != (p.driver == "systemd") {
 		s.failf("the cgroup %s is not as the driver %s makes it", dir, p.driver)
@@ -158,6 +160,9 @@ func (p *podman) execInside(s *scene, id string) {
 	pid := p.pid(s, id)
 	for _, kind := range []string{"mnt", "pid", "net", "ipc", "uts"} {
 		s.want("namespace "+kind, s.must(p.cmd("exec", id, "readlink", "/proc/self/ns/"+kind)...), s.namespace(pid, kind))
+	}
+	if !p.cgroups {
+		return
 	}
 	before := entriesOf(s, pid)
 	s.must(p.cmd("exec", "--detach", id, "sleep", "2001")...)
@@ -563,7 +568,7 @@ func (p *podman) many(s *scene) {
 	}
 	held := strings.Join(cgroupsNamed("libpod-"), " ")
 	for i, id := range ids {
-		if !strings.Contains(held, id) {
+		if p.cgroups && !strings.Contains(held, id) {
 			s.failf("container %d has no cgroup", i)
 		}
 	}

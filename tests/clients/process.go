@@ -39,6 +39,19 @@ func (s *scene) capabilities(pid int, set string) uint64 {
 	return bits
 }
 
+// allCapabilities is the set of all that the kernel has.
+func (s *scene) allCapabilities() uint64 {
+	data, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
+	if err != nil {
+		s.failf("%v", err)
+	}
+	last, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		s.failf("%v", err)
+	}
+	return 1<<(last+1) - 1
+}
+
 // namespace is what /proc/PID/ns says of a process.
 func (s *scene) namespace(pid int, kind string) string {
 	link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
