@@ -103,11 +103,14 @@ func (c *ctr) do(args ...string) []string { return c.ctr(c.namespace, args...) }
 func (c *ctr) name(s *scene) string {
 	c.count++
 	id := "c" + strconv.Itoa(c.count)
-	s.cleanup(func() {
-		s.try(c.do("tasks", "delete", "--force", id)...)
-		s.try(c.do("containers", "delete", id)...)
-	})
+	s.cleanup(func() { c.remove(s, id) })
 	return id
+}
+
+// remove ends and removes containers; those that are not there do not matter.
+func (c *ctr) remove(s *scene, ids ...string) {
+	s.try(append(c.do("tasks", "delete", "--force"), ids...)...)
+	s.try(append(c.do("containers", "delete"), ids...)...)
 }
 
 // create is `ctr run` of the image; flags are divided by blanks.
