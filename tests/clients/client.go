@@ -29,6 +29,7 @@ type actions map[string]func(*scene)
 var clients = []client{
 	{"containerd", ctrVersion, openCtr, ctrWithout},
 	{"containerd, systemd", ctrSystemdVersion, openCtrSystemd, ctrWithout},
+	{"containerd 2", ctr2Version, openCtr2, ctrWithout},
 	{name: "CRI", version: criVersion, open: openCRI, without: criWithout},
 	{name: "CRI, systemd", version: criSystemdVersion, open: openCRISystemd, without: criWithout},
 	{"docker", dockerVersion, openDocker(false), dockerWithout},

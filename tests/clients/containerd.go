@@ -18,13 +18,16 @@ type containerd struct {
 // criPlugin is Kubernetes' part of the daemon.
 const criPlugin = "io.containerd.grpc.v1.cri"
 
+// kubernetesPlugins are those of both versions, and the one that containerd 2 has for them with a socket of the system's.
+var kubernetesPlugins = []string{criPlugin, "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"}
+
 // startContainerd starts the daemon and loads the image into the namespace; plugins is TOML for the configuration. Kubernetes' part is
 // left out where nothing is said about it.
 func (s *scene) startContainerd(programs, namespace, plugins string) *containerd {
 	c := &containerd{programs: programs, address: s.dir + "/containerd.sock"}
 	disabled := ""
 	if !strings.Contains(plugins, criPlugin) {
-		disabled = `disabled_plugins = ["` + criPlugin + `"]`
+		disabled = `disabled_plugins = ["` + strings.Join(kubernetesPlugins, `", "`) + `"]`
 	}
 	config := s.write("containerd.toml", fmt.Sprintf(`version = 2
 root = "%[1]s/root"

@@ -27,20 +27,37 @@ type ctr struct {
 	count     int    // of containers so far
 }
 
-func ctrVersion(ctx context.Context) (string, error) {
-	if err := errors.Join(installed("containerd"), installed("ctr"), installed("containerd-shim-runc-v2")); err != nil {
-		return "", err
+func ctrVersion(ctx context.Context) (string, error) { return containerdVersion(ctx, "") }
+
+// containerdVersion looks for containerd's programs in a directory, or on PATH.
+func containerdVersion(ctx context.Context, programs string) (string, error) {
+	for _, name := range []string{"containerd", "ctr", "containerd-shim-runc-v2"} {
+		if _, err := exec.LookPath(filepath.Join(programs, name)); err != nil {
+			return "", err
+		}
 	}
-	out, err := exec.CommandContext(ctx, "containerd", "--version").Output()
+	out, err := exec.CommandContext(ctx, filepath.Join(programs, "containerd"), "--version").Output()
 	if f := strings.Fields(string(out)); err == nil && len(f) > 2 {
 		return "containerd " + f[2], nil
 	}
 	return "", fmt.Errorf("containerd --version: %q, %w", out, err)
 }
 
-func installed(program string) error {
-	_, err := exec.LookPath(program)
-	return err
+// containerd2 is where deps.sh puts what it builds of the module in tests/clients/containerd2.
+func containerd2() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = "/var/cache"
+	}
+	return filepath.Join(cache, "tare-clients", "containerd2")
+}
+
+func ctr2Version(ctx context.Context) (string, error) {
+	version, err := containerdVersion(ctx, containerd2())
+	if err != nil {
+		return "", fmt.Errorf("needs `make client-deps`, which builds it: %w", err)
+	}
+	return version, nil
 }
 
 func ctrSystemdVersion(ctx context.Context) (string, error) {
@@ -50,10 +67,11 @@ func ctrSystemdVersion(ctx context.Context) (string, error) {
 	return ctrVersion(ctx)
 }
 
-func openCtr(s *scene) actions        { return startCtr(s, false).actions() }
-func openCtrSystemd(s *scene) actions { return startCtr(s, true).actions() }
+func openCtr(s *scene) actions        { return startCtr(s, "", false).actions() }
+func openCtrSystemd(s *scene) actions { return startCtr(s, "", true).actions() }
+func openCtr2(s *scene) actions       { return startCtr(s, containerd2(), false).actions() }
 
-func startCtr(s *scene, systemd bool) *ctr {
+func startCtr(s *scene, programs string, systemd bool) *ctr {
 	m, err := findImage()
 	if err != nil {
 		s.failf("%v", err)
@@ -67,9 +85,16 @@ func startCtr(s *scene, systemd bool) *ctr {
 	if err := errors.Join(os.Mkdir(bin, 0o755), os.Symlink(s.runtime.Path, bin+"/runc")); err != nil {
 		s.failf("%v", err)
 	}
-	s.env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-	s.cleanup(func() { c.removeCgroups(s) })
-	c.containerd = s.startContainerd("", c.namespace, "")
+	path := bin + ":" + os.Getenv("PATH")
+	if programs != "" { // of the shim, too
+		path = programs + ":" + path
+	}
+	s.env = append(os.Environ(), "PATH="+path)
+	s.cleanup(func() {
+		c.removeCgroups(s)
+		_ = os.Remove("/run/containerd/runc/" + c.namespace) // with --runc-binary, ctr 1.6 forgets --runc-root
+	})
+	c.containerd = s.startContainerd(programs, c.namespace, "")
 	s.env = nil
 	return c
 }

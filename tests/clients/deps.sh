@@ -17,3 +17,9 @@ apt-get install -y -qq --no-install-recommends $(grep -v '^#' "$(dirname "$0")/p
 if ! command -v crictl >/dev/null || ! command -v critest >/dev/null; then
   "$(dirname "$0")/cri-tools.sh"
 fi
+
+# containerd 2 is not in Debian 12: it comes through Go's module proxy, as the module beside this file says, and goes to the user's cache.
+cd "$(dirname "$0")/containerd2"
+programs="${XDG_CACHE_HOME:-$HOME/.cache}/tare-clients/containerd2"
+mkdir -p "$programs"
+CGO_ENABLED=0 go build -o "$programs/" tool
