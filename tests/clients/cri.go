@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -48,10 +47,8 @@ const (
 )
 
 func criVersion(ctx context.Context) (string, error) {
-	for _, program := range []string{"crictl", "critest"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return "", fmt.Errorf("%w; tests/clients/cri-tools.sh builds it", err)
-		}
+	if _, err := exec.LookPath("crictl"); err != nil {
+		return "", fmt.Errorf("%w; tests/clients/cri-tools.sh builds it", err)
 	}
 	var all []string
 	for _, program := range []string{"containerd", "crictl"} {
@@ -81,8 +78,6 @@ func openCRISystemd(s *scene) actions { return startCRI(s, true).actions() }
 
 func startCRI(s *scene, systemd bool) *cri {
 	c := &cri{session: s, systemd: systemd}
-	others := cgroupsNamed(criNamespace)
-	s.cleanup(func() { c.removeParents(s, others) })
 	c.bridge = c.network()
 	hooked := c.baseSpec()
 	c.containerd = s.startContainerd("", criNamespace, c.plugin(hooked))
@@ -280,19 +275,7 @@ func (c *cri) removeParent(s *scene) {
 		s.try("systemctl", "stop", c.parent())
 		return
 	}
-	s.removeCgroups(cgroupsNamed(c.mark()))
-}
-
-// removeParents removes that and the one of pods without a parent, as critest's are, unless it was there before.
-func (c *cri) removeParents(s *scene, before []string) {
-	c.removeParent(s)
-	s.removeCgroups(slices.DeleteFunc(cgroupsNamed(criNamespace), func(dir string) bool {
-		return slices.Contains(before, dir) || filepath.Base(dir) != criNamespace
-	}))
-}
-
-func (s *scene) removeCgroups(dirs []string) {
-	for _, dir := range dirs {
+	for _, dir := range cgroupsNamed(c.mark()) {
 		if err := unix.Rmdir(dir); err != nil {
 			s.logf("removing %s: %v", dir, err)
 		}
@@ -422,24 +405,14 @@ func merge(a, b config) config {
 
 func (c *cri) actions() actions {
 	return actions{
-		"version": c.with("Runtime info", c.version), "run": c.run, "exit code": c.exitCode, "missing command": c.missing,
-		"stdin": c.with("support attach", c.stdin), "terminal": c.terminal,
-		"detached": c.with("support (creating|starting|stopping|removing) .*container.*Conformance|running PodSandbox", c.detached),
-		"logs":     c.with("container log|container with log", c.logs),
-		"exec":     c.with("support execSync .Conf|exec with tty=false", c.execs), "exec missing command": c.execMissing,
-		"exec terminal": c.with("exec with tty=true", c.execTerminal),
-		"stop":          c.with("stopping PodSandbox|removing PodSandbox", c.stop), "restart": c.restart, "update": c.update,
-		"stats":        c.with("listing .*stats", c.stats),
-		"memory limit": c.with("Container OOM", c.memoryLimit), "pids limit": c.pidsLimit, "cpu limit": c.cpuLimit,
-		"volume": c.with("Mount Propagation|container with volume|non-recursive readonly", c.volume), "tmpfs": c.sharedMemory,
-		"read-only":    c.with("ReadOnlyRootfs", c.readOnly),
-		"user":         c.with("support (SupplementalGroups|RunAsUser$|RunAsGroup)|RunAsGroup is set without", c.user),
-		"capabilities": c.with("capabilit", c.capabilities), "seccomp": c.with("SeccompProfilePath", c.seccomp),
-		"no new privileges": c.noNewPrivileges, "devices": c.devices, "sysctl": c.with("sysctls", c.sysctl),
-		"hostname": c.with("set hostname", c.hostname), "privileged": c.with("Privileged is|ReadonlyPaths", c.privileged),
-		"shared namespaces": c.sharedNamespaces, "host namespaces": c.with("HostNetwork is true", c.hostNamespaces),
-		"network":     c.with("DNS config|HostNetwork is false", c.networks),
-		"healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many, "nothing left": c.nothingLeft,
+		"version": c.version, "run": c.run, "exit code": c.exitCode, "missing command": c.missing, "stdin": c.stdin, "terminal": c.terminal,
+		"detached": c.detached, "logs": c.logs, "exec": c.execs, "exec missing command": c.execMissing, "exec terminal": c.execTerminal,
+		"stop": c.stop, "restart": c.restart, "update": c.update, "stats": c.stats, "memory limit": c.memoryLimit, "pids limit": c.pidsLimit,
+		"cpu limit": c.cpuLimit, "volume": c.volume, "tmpfs": c.sharedMemory, "read-only": c.readOnly, "user": c.user,
+		"capabilities": c.capabilities, "seccomp": c.seccomp, "no new privileges": c.noNewPrivileges, "devices": c.devices, "sysctl": c.sysctl,
+		"hostname": c.hostname, "privileged": c.privileged, "shared namespaces": c.sharedNamespaces, "host namespaces": c.hostNamespaces,
+		"network": c.networks, "healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many,
+		"nothing left": c.nothingLeft,
 	}
 }
 
