@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,8 @@ func openCRISystemd(s *scene) actions { return startCRI(s, true).actions() }
 
 func startCRI(s *scene, systemd bool) *cri {
 	c := &cri{session: s, systemd: systemd}
+	others := cgroupsNamed(criNamespace)
+	s.cleanup(func() { c.removeParents(s, others) })
 	c.bridge = c.network()
 	hooked := c.baseSpec()
 	c.containerd = s.startContainerd("", criNamespace, c.plugin(hooked))
@@ -275,7 +278,19 @@ func (c *cri) removeParent(s *scene) {
 		s.try("systemctl", "stop", c.parent())
 		return
 	}
-	for _, dir := range cgroupsNamed(c.mark()) {
+	s.removeCgroups(cgroupsNamed(c.mark()))
+}
+
+// removeParents removes that and the one of pods without a parent, as critest's are, unless it was there before.
+func (c *cri) removeParents(s *scene, before []string) {
+	c.removeParent(s)
+	s.removeCgroups(slices.DeleteFunc(cgroupsNamed(criNamespace), func(dir string) bool {
+		return slices.Contains(before, dir) || filepath.Base(dir) != criNamespace
+	}))
+}
+
+func (s *scene) removeCgroups(dirs []string) {
+	for _, dir := range dirs {
 		if err := unix.Rmdir(dir); err != nil {
 			s.logf("removing %s: %v", dir, err)
 		}
@@ -405,14 +420,24 @@ func merge(a, b config) config {
 
 func (c *cri) actions() actions {
 	return actions{
-		"version": c.version, "run": c.run, "exit code": c.exitCode, "missing command": c.missing, "stdin": c.stdin, "terminal": c.terminal,
-		"detached": c.detached, "logs": c.logs, "exec": c.execs, "exec missing command": c.execMissing, "exec terminal": c.execTerminal,
-		"stop": c.stop, "restart": c.restart, "update": c.update, "stats": c.stats, "memory limit": c.memoryLimit, "pids limit": c.pidsLimit,
-		"cpu limit": c.cpuLimit, "volume": c.volume, "tmpfs": c.sharedMemory, "read-only": c.readOnly, "user": c.user,
-		"capabilities": c.capabilities, "seccomp": c.seccomp, "no new privileges": c.noNewPrivileges, "devices": c.devices, "sysctl": c.sysctl,
-		"hostname": c.hostname, "privileged": c.privileged, "shared namespaces": c.sharedNamespaces, "host namespaces": c.hostNamespaces,
-		"network": c.networks, "healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many,
-		"nothing left": c.nothingLeft,
+		"version": c.version, "run": c.run, "exit code": c.exitCode, "missing command": c.missing,
+		"stdin": c.stdin, "terminal": c.terminal,
+		"detached": c.detached,
+		"logs":     c.logs,
+		"exec":     c.execs, "exec missing command": c.execMissing,
+		"exec terminal": c.execTerminal,
+		"stop":          c.stop, "restart": c.restart, "update": c.update,
+		"stats":        c.stats,
+		"memory limit": c.memoryLimit, "pids limit": c.pidsLimit, "cpu limit": c.cpuLimit,
+		"volume": c.volume, "tmpfs": c.sharedMemory,
+		"read-only":    c.readOnly,
+		"user":         c.user,
+		"capabilities": c.capabilities, "seccomp": c.seccomp,
+		"no new privileges": c.noNewPrivileges, "devices": c.devices, "sysctl": c.sysctl,
+		"hostname": c.hostname, "privileged": c.privileged,
+		"shared namespaces": c.sharedNamespaces, "host namespaces": c.hostNamespaces,
+		"network":     c.networks,
+		"healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many, "nothing left": c.nothingLeft,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -79,11 +80,7 @@ func (c *cri) limitedParent(s *scene) string {
 		s.failf("%v", err)
 	}
 	s.cleanup(func() {
-		for _, cgroup := range cgroupsNamed("limited") {
-			if strings.Contains(cgroup, c.mark()) {
-				_ = unix.Rmdir(cgroup)
-			}
-		}
+		s.removeCgroups(slices.DeleteFunc(cgroupsNamed("limited"), func(dir string) bool { return !strings.Contains(dir, c.mark()) }))
 	})
 	return path
 }
@@ -339,10 +336,10 @@ func (c *cri) privileged(s *scene) {
 	s.want("access to them", fmt.Sprint(c.exec(s, id, "sh", "-c", ": </dev/kmsg").code), "0")
 	s.want("mount", c.exec(s, id, "sh", "-c", "mount -t tmpfs mine /tmp && grep -c '^mine /tmp tmpfs rw' /proc/mounts").stdout, "1\n")
 	s.contains("/sys", s.mount(pid, "/sys"), " rw,")
-	s.want("masks", s.mount(pid, "/proc/kcore"), "")
+	s.want("masks", s.mount(pid, "/proc/keys"), "")
 	_, ordinary := p.sleeper(s, nil)
 	s.contains("/sys of an ordinary one", s.mount(ordinary, "/sys"), " ro,")
-	if s.mount(ordinary, "/proc/kcore") == "" || s.mount(ordinary, "/proc/sys") == "" {
+	if s.mount(ordinary, "/proc/keys") == "" || s.mount(ordinary, "/proc/sys") == "" {
 		s.failf("an ordinary container has no masks")
 	}
 	r := p.run(s, security(config{"masked_paths": []string{"/proc/version"}, "readonly_paths": []string{"/tmp"}}), "sh", "-c", "cat /proc/version; touch /tmp/x")

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons. Needs root.
+# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons, and builds crictl with
+# the Go on PATH. Needs root.
 set -eu
 policy=/usr/sbin/policy-rc.d
 made=
