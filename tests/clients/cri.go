@@ -281,7 +281,7 @@ func (c *cri) removeParent(s *scene) {
 	s.removeCgroups(cgroupsNamed(c.mark()))
 }
 
-// removeParents removes that and the one of pods without a parent, as critest's are, unless it was there before.
+// removeParents removes that and the one of pods without a parent, unless it was there before.
 func (c *cri) removeParents(s *scene, before []string) {
 	c.removeParent(s)
 	s.removeCgroups(slices.DeleteFunc(cgroupsNamed(criNamespace), func(dir string) bool {
