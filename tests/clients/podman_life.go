@@ -111,6 +111,7 @@ func (p *podman) detached(s *scene) {
 	}
 	s.must(p.cmd("exec", id, "touch", "/tmp/end")...)
 	s.want("podman wait", s.must(p.cmd("wait", id)...), "9")
+	p.becomes(s, id, "exited") // an ordinary user's is seen as stopped until it is cleaned up
 	s.want("state", p.inspect(s, id, "{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}"), "exited 9 0")
 	if runs(pid) {
 		s.failf("process %d is still there", pid)
@@ -144,7 +145,7 @@ func (p *podman) exec(s *scene) {
 	if a := s.feed("fed\n", p.cmd("exec", "--interactive", id, "cat")...); a.stdout != "fed\n" || a.code != 0 {
 		s.failf("input: %v", a)
 	}
-	s.want("a descriptor that is kept", s.must("sh", "-c", quoted(p.cmd("exec", "--preserve-fds", "1", id, "cat", "/proc/self/fd/3"))+" 3<<'E'\nkept\nE"), "kept")
+	s.want("a descriptor that is kept", s.must("sh", "-c", quoted(p.cmd("exec", "--preserve-fds", "1", id, "sh", "-c", "cat <&3"))+" 3<<'E'\nkept\nE"), "kept")
 	s.must(p.cmd("exec", "--detach", id, "sleep", "2000")...)
 	s.eventually("a second process in the background", func() error {
 		if all := s.must(p.cmd("top", id, "args")...); !strings.Contains(all, "sleep 2000") {
