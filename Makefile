@@ -91,7 +91,7 @@ test-clients: tare ## drive containerd, CRI, Docker, Podman and Buildah with tar
 	./tests/clients/clients -runtime ./tare $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)')
 
 # In the emulated guest everything takes ten times as long: what cgroup v2 and systemd make a difference to. CLIENT_FEATURES= is all there is.
-CLIENT_FEATURES ?= version,run,exit code,missing command,terminal,detached,logs,exec,top,stop,kill,pause,update,stats,memory limit,pids limit,cpu limit,user namespace,devices,nothing left
+CLIENT_FEATURES ?= run,exec,stop,pause,update,memory limit,pids limit,cpu limit,nothing left
 CLIENT_MASKS := $(foreach unit,docker.service docker.socket containerd.service podman.service podman.socket,systemd.mask=$(unit))
 test-clients-vm: tare ## drive the managers in a guest with systemd and cgroup v2, as root and as an ordinary user
 	$(GO) build -o tests/vm/vm ./tests/vm
