@@ -71,7 +71,7 @@ func lingering() *user.User {
 // of their own, so that nothing has to be taken back.
 func (s *scene) newAccount() *account {
 	a := &account{uid: madeID, name: madeUser, as: s.dir + "/as-user", dir: s.dir + "/user"}
-	a.run = a.dir + "/run"
+	a.run = s.dir + "/run" // its length counts: podman's clean-up refuses a run root of more than 50 characters
 	enter := ""
 	if u := lingering(); hasSystemd() && u != nil {
 		a.uid, _ = strconv.Atoi(u.Uid)

@@ -47,3 +47,14 @@ func (s *scene) limit(pid int, v1, v2 string) string {
 	}
 	return strings.TrimSpace(string(text))
 }
+
+// wantShares fails unless the cgroup of a process has the shares. Cgroup v2 has weights, and runtimes two ways to convert: the straight line that
+// they had first, and the curve that makes 100 of 1024.
+func (s *scene) wantShares(pid, shares, line, curve int) {
+	got := s.limit(pid, "cpu.shares", "cpu.weight")
+	if want := fmt.Sprint(shares); !isCgroupV2() {
+		s.want("shares", got, want)
+	} else if got != fmt.Sprint(line) && got != fmt.Sprint(curve) {
+		s.failf("%d shares have become a weight of %s, want %d or %d", shares, got, line, curve)
+	}
+}

@@ -24,7 +24,7 @@ func (c *cri) update(s *scene) {
 	s.want("processors of the process", s.status(pid, "Cpus_allowed_list"), "0")
 	s.must(c.crictl("update", "--cpu-share", "2048", id)...)
 	s.want("quota after another update", s.quota(pid), "30000 60000")
-	s.want("shares", s.limit(pid, "cpu.shares", "cpu.weight"), map[bool]string{false: "2048", true: "79"}[isCgroupV2()])
+	s.wantShares(pid, 2048, 79, 174)
 	created := p.create(s, nil, "sleep", "600")
 	s.must(c.crictl("update", "--memory", fmt.Sprint(32<<20), created)...)
 	s.must(c.crictl("start", created)...)
@@ -89,7 +89,7 @@ func (c *cri) cpuLimit(s *scene) {
 	id := c.pod(s, nil).start(s, resources(config{"cpu_quota": 20000, "cpu_period": 50000, "cpu_shares": 512, "cpuset_cpus": "0"}), "sleep", "600")
 	pid := c.inspect(s, id).Info.Pid
 	s.want("quota", s.quota(pid), "20000 50000")
-	s.want("shares", s.limit(pid, "cpu.shares", "cpu.weight"), map[bool]string{false: "512", true: "20"}[isCgroupV2()])
+	s.wantShares(pid, 512, 20, 59)
 	s.want("processors", s.status(pid, "Cpus_allowed_list"), "0")
 }
 

@@ -99,11 +99,7 @@ func (d *docker) cpuLimit(s *scene) {
 	d.quota(s, pid, 25000)
 	s.want("CPUs of the process", s.status(pid, "Cpus_allowed_list"), "0")
 	s.want("CPUs of the cgroup", s.limit(pid, "cpuset.cpus", "cpuset.cpus"), "0")
-	if !isCgroupV2() { // there it is converted, by a formula that runtimes have changed
-		s.want("shares", s.limit(pid, "cpu.shares", ""), "256")
-	} else if s.limit(pid, "", "cpu.weight") == "100" {
-		s.failf("cpu.weight is the default")
-	}
+	s.wantShares(pid, 256, 10, 35)
 }
 
 func (d *docker) ulimit(s *scene) {

@@ -53,7 +53,7 @@ func (p *podman) cpuLimit(s *scene) {
 	id := p.sleeping(s, "--cpus 0.25 --cpu-shares 512 --cpuset-cpus 0")
 	pid := p.pid(s, id)
 	s.want("quota", p.quota(s, pid), "25000 100000")
-	s.want("shares", s.limit(pid, "cpu.shares", "cpu.weight"), byVersion("512", "20"))
+	s.wantShares(pid, 512, 20, 59)
 	s.want("processors", s.status(pid, "Cpus_allowed_list"), "0")
 	id = p.sleeping(s, "--cpu-period 50000 --cpu-quota 10000")
 	s.want("quota and period", p.quota(s, p.pid(s, id)), "10000 50000")

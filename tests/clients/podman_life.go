@@ -356,20 +356,12 @@ func (p *podman) update(s *scene) {
 	s.want("processors", s.status(pid, "Cpus_allowed_list"), "0")
 	s.want("what was not asked for", s.limit(pid, "pids.max", "pids.max"), "50")
 	s.must(p.cmd("update", "--cpu-shares", "512", id)...)
-	s.want("shares", s.limit(pid, "cpu.shares", "cpu.weight"), byVersion("512", "20"))
+	s.wantShares(pid, 512, 20, 59)
 	s.want("memory after it", s.limit(pid, "memory.limit_in_bytes", "memory.max"), "100663296")
 	a := s.try(p.cmd("update", "--memory", "1", id)...)
 	if a.code == 0 && !isCgroupV2() {
 		s.failf("a limit that the kernel does not take: %v", a)
 	}
-}
-
-// byVersion chooses by the version of cgroups.
-func byVersion(v1, v2 string) string {
-	if isCgroupV2() {
-		return v2
-	}
-	return v1
 }
 
 // quota is the CPU time in a period, in microseconds both.
@@ -578,7 +570,7 @@ func (p *podman) many(s *scene) {
 	s.measure("100 at once", time.Since(began))
 	s.want("containers after it", s.must(p.cmd("ps", "--all", "--quiet")...), "")
 	s.leftBehind("traces", func() []string {
-		all := append(processesOf(p.dir), mountsBelow(p.dir)...)
+		all := append(slices.DeleteFunc(processesOf(s.dir), holdsUserNamespace), mountsBelow(s.dir)...)
 		for _, path := range append(cgroupsNamed("libpod-"), entries(p.stateOf(s, ""))...) {
 			if slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(path, id) }) {
 				all = append(all, path)
@@ -587,6 +579,9 @@ func (p *podman) many(s *scene) {
 		return all
 	})
 }
+
+// holdsUserNamespace tells of a line of processesOf that it is the process which an ordinary user's Podman keeps between commands.
+func holdsUserNamespace(line string) bool { return strings.HasSuffix(line, " catatonit -P") }
 
 func (p *podman) nothingLeft(s *scene) {
 	ids := []string{
