@@ -252,6 +252,9 @@ func (b *buildah) killed(s *scene) {
 	s.contains("state", s.must(b.runtime(s, "state", id)...), `"status": "running"`, fmt.Sprintf(`"pid": %d`, pid))
 	s.must(b.runtime(s, "delete", "--force", id)...)
 	s.leftBehind("processes", func() []string { return commandsOf(s.dir, "sleep 3333") })
+	for _, bundle := range b.bundles() {
+		removeTree(bundle) // who was killed could not
+	}
 	s.want("another run", s.must(b.in("box", "echo", "works")...), "works")
 }
 
@@ -283,9 +286,12 @@ func (b *buildah) nothingLeft(s *scene) {
 	s.leftBehind("containers of the runtime", func() []string { return entries(b.state) })
 	s.leftBehind("mounts", func() []string { return mountsBelow(s.dir) })
 	s.leftBehind("cgroups", func() []string { return cgroupsNamed("buildah-buildah") })
-	s.leftBehind("bundles", func() []string {
-		found, _ := filepath.Glob(b.dir + "/buildah[0-9]*")
-		more, _ := filepath.Glob(b.dir + "/tmp/buildah[0-9]*")
-		return append(found, more...)
-	})
+	s.leftBehind("bundles", b.bundles)
+}
+
+// bundles are those that Buildah makes for its containers, and removes.
+func (b *buildah) bundles() []string {
+	found, _ := filepath.Glob(b.dir + "/buildah[0-9]*")
+	more, _ := filepath.Glob(b.dir + "/tmp/buildah[0-9]*")
+	return append(found, more...)
 }
