@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +78,7 @@ const plain = "without-json"
 
 // open writes the configuration, tells it to the commands of the scene by their environment, and loads the image.
 func (p *podman) open(s *scene) {
+	s.cleanup(func() { s.try("umount", p.storage()) }) // fails where Podman has done so
 	rt := s.runtime
 	conf := fmt.Sprintf(`[containers]
 log_driver = "k8s-file"
@@ -215,4 +217,11 @@ func took(do func()) time.Duration {
 	began := time.Now()
 	do()
 	return time.Since(began)
+}
+
+// storage is mounted on itself by Podman while it is in use. Podman counts the users; when a hundred come and go at once, it stays.
+func (p *podman) storage() string { return p.dir + "/storage/overlay" }
+
+func (p *podman) mounts() []string {
+	return slices.DeleteFunc(mountsBelow(p.dir), func(path string) bool { return path == p.storage() })
 }

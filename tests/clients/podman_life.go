@@ -570,7 +570,7 @@ func (p *podman) many(s *scene) {
 	s.measure("100 at once", time.Since(began))
 	s.want("containers after it", s.must(p.cmd("ps", "--all", "--quiet")...), "")
 	s.leftBehind("traces", func() []string {
-		all := append(slices.DeleteFunc(processesOf(s.dir), holdsUserNamespace), mountsBelow(s.dir)...)
+		all := append(slices.DeleteFunc(processesOf(s.dir), holdsUserNamespace), p.mounts()...)
 		for _, path := range append(cgroupsNamed("libpod-"), entries(p.stateOf(s, ""))...) {
 			if slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(path, id) }) {
 				all = append(all, path)
@@ -602,6 +602,6 @@ func (p *podman) nothingLeft(s *scene) {
 		s.must(p.cmd("rm", "--force", "--time", "0", id)...)
 		p.gone(s, id)
 	}
-	s.leftBehind("mounts", func() []string { return mountsBelow(p.dir) })
+	s.leftBehind("mounts", p.mounts)
 	s.leftBehind("processes", func() []string { return processesOf(p.dir) })
 }
