@@ -197,7 +197,9 @@ func (c *creation) awaitReady() error {
 	err := c.init.Go()
 	if err == nil {
 		c.foreground.arm(c.console.ours > 0)
-		c.foreground.aim(c.init.Pidfd)
+		if !c.interruption.watches() {
+			c.foreground.aim(c.init.Pidfd)
+		}
 		err = c.init.AwaitReady()
 	}
 	if err != nil {
@@ -214,8 +216,12 @@ func (c *creation) record() error {
 	if err := setIOPriority(c.init.Pid, c.bundle.Spec.Process); err != nil {
 		return startError(err)
 	}
+	watched := c.interruption.watches()
 	if err := c.interruption.end(); err != nil {
 		return startError(err)
+	}
+	if watched {
+		c.foreground.aim(c.init.Pidfd)
 	}
 	if err := c.dir.Commit(); err != nil {
 		return err

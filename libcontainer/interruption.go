@@ -69,9 +69,13 @@ func (i *interruption) obey(init int) {
 	}
 }
 
+// watches says whether signals are for the hooks. The workload gets none until they are through: the init process would die of it before
+// the interruption was noticed, and nobody would know why.
+func (i *interruption) watches() bool { return i != nil && i.signals != nil }
+
 // end gives the signals their old meaning back. The error tells that there was one.
 func (i *interruption) end() error {
-	if i == nil || i.signals == nil {
+	if !i.watches() {
 		return nil
 	}
 	signal.Stop(i.signals)

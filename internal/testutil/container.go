@@ -35,7 +35,7 @@ var serial atomic.Int64
 // NewContainer makes the bundle and names the container; nothing runs yet.
 func NewContainer(t testing.TB, edits ...Edit) *Container {
 	t.Helper()
-	c := &Container{ID: fmt.Sprintf("t%d-%d", os.Getpid(), serial.Add(1)), t: t, runtime: suite.runtime}
+	c := &Container{ID: fmt.Sprintf("t%d-%04d", os.Getpid(), serial.Add(1)), t: t, runtime: suite.runtime}
 	c.Bundle = NewBundle(t, append([]Edit{func(s *specs.Spec) { s.Linux.CgroupsPath = c.cgroup() }}, edits...)...)
 	if IsCrun() {
 		c.Spec.Linux.Resources = nil // it raises RLIMIT_MEMLOCK for the device program, which not every root may

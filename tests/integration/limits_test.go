@@ -291,6 +291,7 @@ func TestPidsLimitTight(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			t.Parallel()
 			edit := func(s *specs.Spec) {
+				s.Version = "1.3.0" // from which on 0 is a limit
 				s.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: &limit}}
 				s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/probe", Args: []string{"probe", "true"}}}}
 			}
