@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,7 +159,9 @@ func devices(res *specs.LinuxResources) []specs.LinuxDeviceCgroup {
 
 // optional says that the container can do without a cgroup.
 func (cfg Config) optional(settings []v2.Setting) bool {
-	return cfg.Rootless && cfg.Path == "" && len(settings) == 0
+	return cfg.Rootless && cfg.Path == "" && !slices.ContainsFunc(settings, func(s v2.Setting) bool {
+		return s.File != "pids.max" || s.Value != "max" // which is what holds without a cgroup
+	})
 }
 
 // Load returns the Manager that had that state. It does not look whether the cgroup is there.

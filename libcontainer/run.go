@@ -57,6 +57,9 @@ func (ct *Container) attend(c *creation) (int, error) {
 			return 0, err
 		}
 	}
+	if fg != nil && c.state.Hooks != nil && len(c.state.Hooks.Poststart) > 0 {
+		catchRest(fg.signals) // reap, which does so, comes after the hooks
+	}
 	if err := runPoststart(c.state); err != nil {
 		return 0, err
 	}

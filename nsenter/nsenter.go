@@ -260,7 +260,8 @@ func newStage(r *Request) (*stage, error) {
 // borrowable tells whether the child can borrow the parent's memory until it executes. To copy the page tables instead
 // costs 0.3 ms, with the faults of both. The parent stands still for that long, so no child that waits for it may borrow; and a
 // process that others can name, in a PID namespace of theirs, or that a user namespace of theirs owns, must not share a byte with
-// us. What the other namespaces have in common gives nobody a way to a process's memory. (A time namespace and shared memory
+// us. In the runtime's own PID namespace the parent can be named as well: the child gives away nothing there. What the other namespaces have
+// in common gives nobody a way to a process's memory. (A time namespace and shared memory
 // exclude each other.)
 func borrowable(r *Request) bool {
 	flags := int(r.New) & unix.CLONE_NEWTIME

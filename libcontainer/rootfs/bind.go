@@ -12,6 +12,12 @@ import (
 
 // bind mounts a file or directory of the host. Options of a filesystem mean nothing to a bind mount, as in mount(2): bundle.Warnings tells of them.
 func (r *Rootfs) bind(m *mount) error {
+	for _, d := range m.opts.Data {
+		if d.Key == "idmap" || d.Key == "ridmap" { // between other options; without the mappings the files would be somebody else's
+			return fmt.Errorf("bind %s on %s: option %q (/mounts/%d/options): has to be an option of its own, or given as uidMappings and gidMappings: %w",
+				m.Source, m.Destination, d, m.index, unix.EINVAL)
+		}
+	}
 	tree, err := r.openSource(m)
 	if err != nil {
 		return err

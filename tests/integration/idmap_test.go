@@ -339,6 +339,9 @@ func TestIDMapErrors(t *testing.T) {
 			}(), Options: []string{"bind", "idmap"}}),
 			[]string{"operation not permitted", "idmapped already"},
 		},
+		"maps between other options": {
+			[]Edit{BindMount(volume, "/x", "bind", "nodev,idmap=uids=0-1000-1;gids=0-1000-1")}, []string{"has to be an option of its own"},
+		},
 		"no maps": {
 			[]Edit{BindMount(volume, "/x", "bind", "idmap")}, []string{"/options/1: needs uidMappings and gidMappings"},
 		},

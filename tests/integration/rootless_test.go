@@ -168,6 +168,10 @@ func TestRootlessWithoutCgroup(t *testing.T) {
 	c.Wait(pid)
 	c.Tare("delete", c.ID).OK(t)
 
+	c.Spec.Process.Args = []string{"/probe", "exit", "7"}
+	c.Spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(-1))}}
+	c.WriteSpec(t)
+	c.Run().Exit(t, 7) // Podman's --pids-limit=-1: no limit needs no cgroup
 	c.Spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(20))}}
 	c.WriteSpec(t)
 	c.Run().Fails(t, "linux.resources.pids.limit (/linux/resources/pids/limit): make cgroup", "permission denied: ", " is not ours to write: ")

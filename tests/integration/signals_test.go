@@ -109,6 +109,34 @@ func TestForegroundPassesOnAllSignals(t *testing.T) {
 	})
 }
 
+// Poststart hooks are no time in which a signal ends the runtime and leaves the workload alone.
+func TestRunSignalInPoststartHook(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	if !IsTare() {
+		t.Skip("others end by it")
+	}
+	c := NewContainer(t, Args("await-signal"))
+	begun := filepath.Join(c.Dir, "begun")
+	c.Spec.Hooks = &specs.Hooks{Poststart: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo >" + begun + "; sleep 0.5"}}}}
+	c.WriteSpec(t)
+	cmd := c.Command("run", "--bundle", c.Dir, c.ID)
+	reader, writer := Pipe(t)
+	cmd.Stdout = writer
+	Begin(t, cmd)
+	Expect(t, reader, "ready\n")
+	Eventually(t, "the hook", func() bool {
+		_, err := os.Stat(begun)
+		return err == nil
+	})
+	if err := cmd.Process.Signal(unix.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	Expect(t, reader, "6\n")
+	c.Tare("delete", "--force", c.ID).OK(t)
+	_ = cmd.Wait()
+}
+
 // Whatever signal ends the process, the exit code is 128 and its number.
 func TestExitCodeOfEachSignal(t *testing.T) {
 	t.Parallel()
