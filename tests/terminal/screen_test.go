@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
 )
@@ -22,7 +25,17 @@ func newScreen(t testing.TB) *screen {
 	NeedProgram(t, "tmux")
 	s := &screen{t: t, socket: filepath.Join(Dir(t), "tmux")}
 	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "env", "PS1=host> ", "sh")
-	t.Cleanup(func() { s.tmux("kill-server") })
+	server, err := strconv.Atoi(strings.TrimSpace(s.tmux("display-message", "-p", "#{pid}")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.tmux("kill-server")
+		Eventually(t, "the end of tmux's server", func() bool { // it has become our child
+			pid, err := unix.Wait4(server, nil, unix.WNOHANG, nil)
+			return pid == server || err != nil
+		})
+	})
 	s.prompts("host>")
 	return s
 }
