@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -78,9 +79,11 @@ func TestRootlessLimitsHold(t *testing.T) {
 		})
 		t.Run("cpu", func(t *testing.T) {
 			n := newContainer(specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(20000)), Period: new(uint64(100000))}}, Args("cpu", "3"))
+			begin := time.Now()
 			res := n.do("run", "--bundle", n.Dir, n.ID).OK(t)
-			if used, err := strconv.Atoi(strings.TrimSpace(res.Stdout)); err != nil || used > 1500 {
-				t.Errorf("used in 3 s at a fifth of a CPU: %s ms", res.Stdout)
+			// A guest counts as used what its host keeps a CPU from it, so that a fifth is not kept to where others have the host.
+			if used, err := strconv.Atoi(strings.TrimSpace(res.Stdout)); err != nil || time.Duration(used)*time.Millisecond > time.Since(begin)/2 {
+				t.Errorf("used in %v at a fifth of a CPU: %s ms", time.Since(begin), res.Stdout)
 			}
 		})
 		t.Run("io", func(t *testing.T) {
