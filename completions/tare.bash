@@ -7,7 +7,7 @@ _tare_options() {
     'run') names='--bundle -b --pid-file --console-socket --pidfd-socket --preserve-fds --no-pivot --no-new-keyring --detach -d --keep --no-subreaper --record-seccomp --help -h' ;;
     'create') names='--bundle -b --pid-file --console-socket --pidfd-socket --preserve-fds --no-pivot --no-new-keyring --help -h' ;;
     'start') names='--help -h' ;;
-    'exec') names='--process -p --cwd --env -e --user -u --additional-gids -g --tty -t --detach -d --pid-file --console-socket --pidfd-socket --cap -c --no-new-privs --apparmor --process-label --preserve-fds --cgroup --ignore-paused --help -h' ;;
+    'exec') names='--env -e --process -p --cwd --user -u --additional-gids -g --tty -t --detach -d --pid-file --console-socket --pidfd-socket --cap -c --no-new-privs --apparmor --process-label --preserve-fds --cgroup --ignore-paused --help -h' ;;
     'kill') names='--all -a --help -h' ;;
     'delete') names='--force -f --help -h' ;;
     'pause') names='--help -h' ;;
@@ -45,9 +45,9 @@ _tare_value() {
     'create --console-socket') kind=-file ;;
     'create --pidfd-socket') kind=-file ;;
     'create --preserve-fds') kind=-none ;;
+    'exec --env' | 'exec -e') kind=-none ;;
     'exec --process' | 'exec -p') kind=-file ;;
     'exec --cwd') kind=-none ;;
-    'exec --env' | 'exec -e') kind=-none ;;
     'exec --user' | 'exec -u') kind=-none ;;
     'exec --additional-gids' | 'exec -g') kind=-none ;;
     'exec --pid-file') kind=-file ;;

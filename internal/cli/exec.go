@@ -64,9 +64,10 @@ type execOptions struct {
 
 func (o *execOptions) flags() []cli.Flag {
 	return []cli.Flag{
+		// First, as the parser looks each option up in this order, and there can be a thousand of these.
+		listFlag(&o.env, "add the environment variable `VAR=VALUE`", "env", "e"),
 		stringFlag(&o.process, "run the process that the JSON in `FILE` describes", "process", "p"),
 		stringFlag(&o.cwd, "start in the directory `DIR`", "cwd"),
-		listFlag(&o.env, "add the environment variable `VAR=VALUE`", "env", "e"),
 		stringFlag(&o.user, "be the user `UID[:GID]`, both numbers", "user", "u"),
 		listFlag(&o.additionalGIDs, "be in the group `GID` too", "additional-gids", "g"),
 		boolFlag(&o.tty, "give the process a terminal", "tty", "t"),
