@@ -117,6 +117,7 @@ func TestCRIO_KillByName(t *testing.T) {
 	t.Parallel()
 	m := newCRIO(t, Args("ignore-term"), WithoutNamespace(specs.PIDNamespace))
 	pid := m.running()
+	m.ready()
 	m.silent("kill", "-a", m.ID, "15") // ignored there
 	m.silent("kill", m.ID, "KILL")
 	if status := m.Wait(pid); !status.Signaled() {

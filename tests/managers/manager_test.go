@@ -27,7 +27,8 @@ type manager struct {
 	globals []string // the options before the command
 	env     []string // all of it
 	dir     string
-	dies    bool // it starts the runtime with a parent-death signal
+	dies    bool   // it starts the runtime with a parent-death signal
+	output  string // the file that the workload writes to, once there is one
 }
 
 // What the manager's own environment comes down to, and what is left where it passes on next to nothing: Podman's for root.
@@ -155,6 +156,7 @@ func (m *manager) create(args ...string) int {
 	out := m.File(m.t, "out")
 	complaints := m.File(m.t, "err")
 	cmd.Stdout, cmd.Stderr = out, complaints
+	m.output = out.Name()
 	res := m.do(cmd)
 	said, err := os.ReadFile(complaints.Name())
 	if err != nil {
@@ -174,6 +176,12 @@ func (m *manager) running() int {
 	pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile())
 	m.silent("start", m.ID)
 	return pid
+}
+
+// ready waits for a workload of the probe's to have said that it now minds signals: until then PID 1 ignores one, and others die by it.
+func (m *manager) ready() {
+	m.t.Helper()
+	Eventually(m.t, "the workload", func() bool { said, _ := os.ReadFile(m.output); return string(said) == "ready\n" })
 }
 
 // stopped is one whose first process was killed behind the manager's back, and reaped.

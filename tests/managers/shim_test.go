@@ -25,6 +25,7 @@ func TestShim_LifeIsSilent(t *testing.T) {
 	m := newShim(t, Args("sleep"))
 	pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile(), "--no-pivot", "--no-new-keyring")
 	m.silent("start", m.ID)
+	m.ready()
 	execFile := filepath.Join(m.Dir, "exec.pid")
 	out := m.File(t, "exec-out")
 	cmd := m.command("exec", "--process", m.processFile("runc-process1", []string{"/probe", "ignore-term"}), "--detach", "--pid-file", execFile, m.ID)
