@@ -53,6 +53,7 @@ var buildahWithout = map[string]string{
 	"init process":         "no such option",
 	"healthcheck":          "goes into the image; Buildah probes nothing",
 	"checkpoint":           "no such command",
+	"validation":           "critest asks over Kubernetes' interface, which Buildah does not have",
 }
 
 // openBuildah loads the image, and makes a working container named box for what needs no options.

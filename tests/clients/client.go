@@ -31,7 +31,7 @@ var clients = []client{
 	{"containerd, systemd", ctrSystemdVersion, openCtrSystemd, ctrWithout},
 	{"containerd 2", ctr2Version, openCtr2, ctrWithout},
 	{name: "CRI", version: criVersion, open: openCRI, without: criWithout},
-	{name: "CRI, systemd", version: criSystemdVersion, open: openCRISystemd, without: criWithout},
+	{name: "CRI, systemd", version: criSystemdVersion, open: openCRISystemd, without: criSystemdWithout()},
 	{"docker", dockerVersion, openDocker(false), dockerWithout},
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),

@@ -16,8 +16,8 @@ func oneCell(own, peer outcome) *report {
 		Environment: "hybrid", Machine: "Linux", Clients: []drivenClient{{Name: "podman", Version: "podman 4"}},
 		Runtimes: []ociRuntime{{Name: "tare"}, {Name: "runc"}},
 		Cells: []cell{
-			{Client: "podman", Runtime: "tare", Feature: "run", Outcome: own, Reason: "a reason"},
-			{Client: "podman", Runtime: "runc", Feature: "run", Outcome: peer, Figures: map[string]float64{"100 at once": 1.5}},
+			{Client: "podman", Runtime: "tare", Feature: "run", Outcome: own, Reason: "a reason", Remark: "7 of 8 specs"},
+			{Client: "podman", Runtime: "runc", Feature: "run", Outcome: peer, Remark: "7 of 8 specs", Figures: map[string]float64{"100 at once": 1.5}},
 		},
 	}
 }
@@ -110,7 +110,7 @@ func TestUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason", "| podman: 100 at once |  | 1.50 |\n"} {
+	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason", "* podman, run: 7 of 8 specs (tare, runc)\n", "| podman: 100 at once |  | 1.50 |\n"} {
 		if !strings.Contains(string(got), part) {
 			t.Errorf("%q is not in:\n%s", part, got)
 		}

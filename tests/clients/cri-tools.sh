@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds crictl of Kubernetes' cri-tools into DIR (default /usr/local/bin): Debian has no package of it. It takes minutes.
+# Builds crictl and critest of Kubernetes' cri-tools into DIR (default /usr/local/bin): Debian has no package of them. It takes minutes.
 #
-# It is built from the module as it is, with its own go.mod and go.sum: it replaces its requirements by parts of k8s.io/kubernetes, which
-# `go install` refuses, and as requirements of ours they would be a hundred modules for a program that is only executed. It is the
+# They are built from the module as it is, with its own go.mod and go.sum: it replaces its requirements by parts of k8s.io/kubernetes, which
+# `go install` refuses, and as requirements of ours they would be a hundred modules for programs that are only executed. It is the
 # only release of late that the module proxy has.
 set -eu
 version=v1.30.0 checksum=h1:3BpgxSTgjfS+5u2OXwuAqUVo0BQM09u2JuArMMth9NE=
@@ -23,4 +23,6 @@ cd source
 sed -i 's/^\(\t*\)stdin: c.Bool("stdin"),$/&\n\1transport: c.String(transportFlag),/' cmd/crictl/attach.go
 
 export CGO_ENABLED=0 GOFLAGS='-mod=readonly -trimpath -buildvcs=false'
-go build -ldflags "-s -w -X github.com/kubernetes-sigs/cri-tools/pkg/version.Version=$version" -o "$dir/crictl" ./cmd/crictl
+flags="-s -w -X github.com/kubernetes-sigs/cri-tools/pkg/version.Version=$version"
+go build -ldflags "$flags" -o "$dir/crictl" ./cmd/crictl
+go test -c -ldflags "$flags" -o "$dir/critest" ./cmd/critest

@@ -89,7 +89,8 @@ func startCRI(s *scene, systemd bool) *cri {
 		s.failf("%v", err)
 	}
 	pause.name = pauseReference
-	pause.command = []string{"sh", "-c", "trap 'exit 0' INT TERM; sleep 2147483647 & wait"} // wait reaps whoever has no parent any more
+	// wait reaps whoever has no parent any more. What waits is no sleep: critest looks for those of its own in the pod.
+	pause.command = []string{"sh", "-c", "trap 'exit 0' INT TERM; tail -f /dev/null & wait"}
 	c.load(s, criNamespace, pause)
 	c.config = s.write("crictl.yaml", fmt.Sprintf("runtime-endpoint: unix://%[1]s\nimage-endpoint: unix://%[1]s\ntimeout: %[2]d\n", c.address, 60*s.slow), 0o600)
 	for _, dir := range []string{"logs", "pods"} {
@@ -158,7 +159,8 @@ func (c *cri) findOverlay() string {
 	return "native"
 }
 
-// network configures a bridge without an address: pods reach each other, and nothing of the host's is changed. It gives the bridge's name.
+// network configures a bridge without an address: pods reach each other, and nothing of the host's is changed. Apart from the host it has
+// one, and ports are forwarded. It gives the bridge's name.
 func (c *cri) network() string {
 	s := c.session
 	dir := s.dir + "/cni"
@@ -171,12 +173,14 @@ func (c *cri) network() string {
 		return ""
 	}
 	s.cleanup(func() { s.try("ip", "link", "delete", bridge) })
-	s.write("cni/10-pods.conflist", string(encode(config{
-		"cniVersion": "0.4.0", "name": "pods", "plugins": []config{{
-			"type": "bridge", "bridge": bridge, "isGateway": false, "ipMasq": false,
-			"ipam": config{"type": "host-local", "subnet": "10.254.77.0/24", "dataDir": s.dir + "/ipam"},
-		}},
-	})), 0o600)
+	plugins := []config{{
+		"type": "bridge", "bridge": bridge, "isGateway": s.isApart(), "ipMasq": false,
+		"ipam": config{"type": "host-local", "subnet": "10.254.77.0/24", "dataDir": s.dir + "/ipam"},
+	}}
+	if s.isApart() {
+		plugins = append(plugins, config{"type": "portmap", "capabilities": config{"portMappings": true}})
+	}
+	s.write("cni/10-pods.conflist", string(encode(config{"cniVersion": "0.4.0", "name": "pods", "plugins": plugins})), 0o600)
 	return bridge
 }
 
@@ -284,8 +288,13 @@ func (c *cri) removeParent(s *scene) {
 // removeParents removes that and the one of pods without a parent, unless it was there before.
 func (c *cri) removeParents(s *scene, before []string) {
 	c.removeParent(s)
-	s.removeCgroups(slices.DeleteFunc(cgroupsNamed(criNamespace), func(dir string) bool {
-		return slices.Contains(before, dir) || filepath.Base(dir) != criNamespace
+	s.removeNew(criNamespace, before)
+}
+
+// removeNew removes the cgroups with the name that are not among those before.
+func (s *scene) removeNew(name string, before []string) {
+	s.removeCgroups(slices.DeleteFunc(cgroupsNamed(name), func(dir string) bool {
+		return slices.Contains(before, dir) || filepath.Base(dir) != name
 	}))
 }
 
@@ -419,7 +428,7 @@ func merge(a, b config) config {
 }
 
 func (c *cri) actions() actions {
-	return actions{
+	all := actions{
 		"version": c.version, "run": c.run, "exit code": c.exitCode, "missing command": c.missing,
 		"stdin": c.stdin, "terminal": c.terminal,
 		"detached": c.detached,
@@ -437,8 +446,13 @@ func (c *cri) actions() actions {
 		"hostname": c.hostname, "privileged": c.privileged,
 		"shared namespaces": c.sharedNamespaces, "host namespaces": c.hostNamespaces,
 		"network":     c.networks,
-		"healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many, "nothing left": c.nothingLeft,
+		"healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many, suite: validation,
+		"nothing left": c.nothingLeft,
 	}
+	if c.systemd {
+		delete(all, suite)
+	}
+	return all
 }
 
 // criWithout is what Kubernetes does not have, or containerd 1.6 not yet.
@@ -454,4 +468,10 @@ var criWithout = map[string]string{
 	"init process":        "the CRI has none: where a pod has one PID namespace, its own container reaps",
 	"build":               "the CRI builds no images",
 	"checkpoint":          "containerd has it from 2.0 on",
+}
+
+func criSystemdWithout() map[string]string {
+	all := maps.Clone(criWithout)
+	all[suite] = "the suite has no spec about the driver: it is played with the other one"
+	return all
 }

@@ -119,6 +119,7 @@ var ctrWithout = map[string]string{
 	"init process": "ctr has no init to give",
 	"healthcheck":  "containerd leaves that to its clients",
 	"build":        "containerd builds no images",
+	"validation":   "critest asks over Kubernetes' interface, see CRI",
 }
 
 // do makes a command of ctr in the client's namespace.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,7 @@ type daemon struct {
 
 // startDaemon starts a command that lives until the scene's clean-up: then it gets SIGTERM, and SIGKILL after 20 s.
 func (s *scene) startDaemon(name string, args ...string) *daemon {
+	args = slices.Concat(s.within, args)
 	d := &daemon{cmd: exec.Command(args[0], args[1:]...), log: filepath.Join(s.dir, name+".log"), done: make(chan error, 1)}
 	out, err := os.Create(d.log)
 	if err != nil {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons, and builds crictl with
-# the Go on PATH. Needs root.
+# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons, and builds crictl and
+# critest with the Go on PATH. Needs root.
 set -eu
 policy=/usr/sbin/policy-rc.d
 made=
@@ -14,7 +14,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2046 # each word is a package
 apt-get install -y -qq --no-install-recommends $(grep -v '^#' "$(dirname "$0")/packages.txt") >/dev/null
-if ! command -v crictl >/dev/null; then
+if ! command -v crictl >/dev/null || ! command -v critest >/dev/null; then
   "$(dirname "$0")/cri-tools.sh"
 fi
 

@@ -34,6 +34,7 @@ var dockerWithout = map[string]string{
 	"recursive read-only": "Docker has it since 25",
 	"idmapped volume":     "Docker has no option for it",
 	"hooks":               "Docker has no option for them; its own one sets the network up: see network",
+	"validation":          "critest asks over Kubernetes' interface, which Docker does not have",
 }
 
 // network has a bridge made. Docker 20.10 moves the container's end of the link, and its addresses, by a prestart hook: the daemon's own

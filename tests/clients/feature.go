@@ -3,6 +3,9 @@ package main
 // A feature is a row of the table: something that a manager's users do. A client has a function for it, or a reason to have none.
 type feature struct{ name, means string }
 
+// suite is the feature that is a hundred tests of somebody else's.
+const suite = "validation"
+
 var features = []feature{
 	{"version", "the client finds the runtime and shows it"},
 	{"run", "a container in the foreground: its output, nothing else"},
@@ -51,5 +54,6 @@ var features = []feature{
 	{"checkpoint", "and restore, where the runtime can"},
 	{"manager killed", "kill -9 of the manager's helper: cleaned up, the name free again"},
 	{"many", "a hundred at once: all run, all deleted"},
+	{suite, "Kubernetes' own validation suite, critest: what needs no registry"},
 	{"nothing left", "no process, cgroup, mount or state of a runtime is left behind"},
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,9 +17,17 @@ import (
 
 // image is what all clients run: Debian's static busybox with its commands as links, and a few accounts.
 type image struct {
-	busybox string
-	name    string
-	command []string // of a container that is given none
+	busybox    string
+	name       string
+	command    []string // of a container that is given none
+	user       string   // of a container that is given none; empty: root
+	stopSignal string   // empty: SIGTERM
+	files      map[string]imageFile
+}
+
+type imageFile struct {
+	text string
+	mode int64
 }
 
 // reference is the image's name for all clients.
@@ -29,13 +38,12 @@ func findImage() (*image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the image needs Debian's busybox-static: %w", err)
 	}
-	return &image{busybox: path, name: reference, command: []string{"sh"}}, nil
+	return &image{busybox: path, name: reference, command: []string{"sh"}, files: maps.Clone(accounts)}, nil
 }
 
-// files are the accounts of the image.
-var files = map[string]string{
-	"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nalice:x:1234:1234:Alice:/home/alice:/bin/sh\n",
-	"etc/group":  "root:x:0:\nalice:x:1234:\nstaff:x:50:alice\n",
+var accounts = map[string]imageFile{
+	"etc/passwd": {"root:x:0:0:root:/root:/bin/sh\nalice:x:1234:1234:Alice:/home/alice:/bin/sh\n", 0o644},
+	"etc/group":  {"root:x:0:\nalice:x:1234:\nstaff:x:50:alice\n", 0o644},
 }
 
 var directories = []string{"bin", "dev", "etc", "home", "home/alice", "proc", "root", "run", "sys", "tmp", "usr", "usr/bin", "var", "data"}
@@ -77,8 +85,8 @@ func (m *image) layer() ([]byte, error) {
 		}
 		put(tar.Header{Typeflag: tar.TypeDir, Name: d + "/", Mode: mode}, "")
 	}
-	for name, text := range files {
-		put(tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}, text)
+	for name, file := range m.files {
+		put(tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: file.mode}, file.text)
 	}
 	put(tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755}, string(binary))
 	for _, a := range applets {
@@ -126,7 +134,7 @@ func (m *image) archive(path string) error {
 	layerDigest := add(layer)
 	config := add(encode(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux", "created": "2024-01-01T00:00:00Z",
-		"config": map[string]any{"Cmd": m.command, "Env": []string{"PATH=/usr/bin:/bin"}},
+		"config": m.config(),
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layerDigest}},
 		// Optional, but builders of Debian 12 count the layers by it.
 		"history": []any{map[string]string{"created": "2024-01-01T00:00:00Z", "created_by": "tests/clients"}},
@@ -149,6 +157,18 @@ func (m *image) archive(path string) error {
 		"Config": "blobs/sha256/" + config, "RepoTags": []string{m.name}, "Layers": []string{"blobs/sha256/" + layerDigest},
 	}})
 	return writeTar(path, blobs)
+}
+
+// config is what containers are made with that are told nothing else.
+func (m *image) config() map[string]any {
+	all := map[string]any{"Cmd": m.command, "Env": []string{"PATH=/usr/bin:/bin"}}
+	if m.user != "" {
+		all["User"] = m.user
+	}
+	if m.stopSignal != "" {
+		all["StopSignal"] = m.stopSignal
+	}
+	return all
 }
 
 func encode(v any) []byte {

@@ -40,6 +40,7 @@ func podmanClient(name, driver string) client {
 // podmanLacks are the features that no user of Podman 4.3 has.
 var podmanLacks = map[string]string{
 	"recursive read-only": "podman 4.3 has no option for it: rro is refused",
+	"validation":          "critest asks over Kubernetes' interface, which Podman does not have",
 }
 
 func podmanVersion(ctx context.Context, driver string) (string, error) {

@@ -25,6 +25,7 @@ type cell struct {
 	Outcome                  outcome
 	Reason                   string             `json:",omitempty"`
 	First                    string             `json:",omitempty"` // why it failed the first time
+	Remark                   string             `json:",omitempty"` // what the outcome does not say
 	Seconds                  float64            `json:",omitempty"`
 	Figures                  map[string]float64 `json:",omitempty"` // times measured in it, in seconds
 }
@@ -134,6 +135,7 @@ func (r *report) markdown(known []deviation) string {
 		}
 	}
 	r.times(&b)
+	r.remarks(&b)
 	r.notes(&b, known)
 	return b.String()
 }
@@ -193,6 +195,28 @@ func (r *report) figure(row, runtime string) string {
 		}
 	}
 	return ""
+}
+
+// remarks are what the marks do not say; runtimes share a line where it is the same.
+func (r *report) remarks(b *strings.Builder) {
+	var lines []string
+	shared := map[string][]string{}
+	for i := range r.Cells {
+		if c := &r.Cells[i]; c.Remark != "" {
+			line := fmt.Sprintf("%s, %s: %s", c.Client, c.Feature, c.Remark)
+			if shared[line] == nil {
+				lines = append(lines, line)
+			}
+			shared[line] = append(shared[line], c.Runtime)
+		}
+	}
+	if lines == nil {
+		return
+	}
+	b.WriteString("\nRemarks:\n\n")
+	for _, line := range lines {
+		fmt.Fprintf(b, "* %s (%s)\n", line, strings.Join(shared[line], ", "))
+	}
 }
 
 // notes says why a cell is not passed: tare's by the explanations, all others in the run's own words.

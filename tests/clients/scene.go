@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,12 +24,14 @@ type scene struct {
 	runtime ociRuntime
 	dir     string   // of the client with this runtime: state, sockets, images. Shared by its features
 	env     []string // of all commands; nil: the program's own
+	within  []string // the words that execute all commands; nil: they are executed as they are
 	slow    int      // what times are to be multiplied by: an emulated machine is slower
 
 	mu       sync.Mutex
 	record   bytes.Buffer // the commands and what they said
 	outcome  outcome
 	reason   string
+	remark   string             // what else there is to say
 	figures  map[string]float64 // what was measured, in seconds
 	cleanups []func()
 }
@@ -110,6 +113,12 @@ func (s *scene) measure(what string, took time.Duration) {
 	s.figures[what] = took.Seconds()
 }
 
+// remarkf is for what the mark of a cell does not say, and the document should.
+func (s *scene) remarkf(format string, args ...any) {
+	s.remark = fmt.Sprintf(format, args...)
+	s.logf("%s", s.remark)
+}
+
 // try runs a command to its end.
 func (s *scene) try(args ...string) said { return s.feed("", args...) }
 
@@ -172,6 +181,7 @@ func sized(rows, columns int) string {
 
 // command is what the scene's commands are made by: its environment, its deadline, and a process group that ends with it.
 func (s *scene) command(args ...string) *exec.Cmd {
+	args = slices.Concat(s.within, args)
 	cmd := exec.CommandContext(s.ctx, args[0], args[1:]...)
 	cmd.Env = s.env
 	cmd.Dir = s.dir
