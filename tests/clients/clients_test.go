@@ -110,7 +110,7 @@ func TestUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason", "* podman, run: 7 of 8 specs (tare, runc)\n", "| podman: 100 at once |  | 1.50 |\n"} {
+	for _, part := range []string{"before\n", "\nafter\n", "| run | **✗** ✓ |", "podman, run, tare: failed: a reason", "* podman, run, tare and runc: 7 of 8 specs\n", "| podman: 100 at once |  | 1.50 |\n"} {
 		if !strings.Contains(string(got), part) {
 			t.Errorf("%q is not in:\n%s", part, got)
 		}

@@ -25,6 +25,7 @@ func validation(s *scene) {
 	before := cgroupsNamed(suiteParent)
 	s.cleanup(func() { s.removeNew(suiteParent, before) })
 	c := startCRI(s, false)
+	c.needsNetwork(s)
 	c.loadSuiteImages(s)
 	c.critest(s)
 	s.leftBehind("state", func() []string { return entries(c.state()) })
@@ -45,6 +46,11 @@ const suiteParent = "test.slice"
 func (c *cri) loadSuiteImages(s *scene) {
 	const registry = "registry.k8s.io/e2e-test-images/"
 	const staging = "gcr.io/k8s-staging-cri-tools/"
+	found, err := findImage()
+	if err != nil {
+		s.failf("%v", err)
+	}
+	files := suiteFiles(s)
 	for _, m := range []image{
 		// Two specs wait a minute for the end of a first process that minds no signal but this one.
 		{name: suiteReference, command: []string{"sh"}, stopSignal: "SIGKILL"},
@@ -54,11 +60,7 @@ func (c *cri) loadSuiteImages(s *scene) {
 		{name: staging + "test-image-predefined-group:latest", command: []string{"sh"}, user: "1000"},
 		{name: registry + "nonewprivs:1.3", command: []string{"set-uid-init", "-s", "--", "sh", "-c", effectiveUID}},
 	} {
-		found, err := findImage()
-		if err != nil {
-			s.failf("%v", err)
-		}
-		m.busybox, m.files = found.busybox, suiteFiles(s)
+		m.busybox, m.files = found.busybox, files
 		c.load(s, criNamespace, &m)
 		s.eventually("the image is known", func() error {
 			if a := s.try(c.crictl("inspecti", "--quiet", m.name)...); a.code != 0 {
@@ -76,11 +78,11 @@ const suiteReference = "localhost/tare-clients-critest:1"
 
 // suiteFiles are the accounts and programs of the suite's images that busybox does not bring.
 func suiteFiles(s *scene) map[string]imageFile {
-	init, err := exec.LookPath("tini-static")
+	path, err := exec.LookPath("tini-static")
 	if err != nil {
 		s.failf("the suite's images need Debian's tini: %v", err)
 	}
-	binary, err := os.ReadFile(init)
+	tini, err := os.ReadFile(path)
 	if err != nil {
 		s.failf("%v", err)
 	}
@@ -93,7 +95,7 @@ func suiteFiles(s *scene) map[string]imageFile {
 
 		"usr/bin/pgrep":        {"#!/bin/sh\nexec pidof \"$@\"\n", 0o755},
 		"usr/bin/ipcs":         {"#!/bin/sh\nexec cat /proc/sysvipc/shm\n", 0o755},
-		"usr/bin/set-uid-init": {string(binary), 0o4755}, // for an ordinary user busybox gives up what this bit brings
+		"usr/bin/set-uid-init": {string(tini), 0o4755}, // for an ordinary user busybox gives up what this bit brings
 	}
 }
 

@@ -87,7 +87,7 @@ func (v *verdict) add(p *spec) {
 }
 
 func (v *verdict) fault(p *spec) {
-	v.faults = append(v.faults, fmt.Sprintf("%s %q: %s: %s", p.LeafNodeType, p.name(), p.State, p.Failure.Message))
+	v.faults = append(v.faults, fmt.Sprintf("%s %q: %s: %s", p.LeafNodeType, p.name(), p.State, strings.Join(strings.Fields(p.Failure.Message), " ")))
 }
 
 // String says how many specs passed, and why the others were left out.

@@ -199,23 +199,23 @@ func (r *report) figure(row, runtime string) string {
 
 // remarks are what the marks do not say; runtimes share a line where it is the same.
 func (r *report) remarks(b *strings.Builder) {
-	var lines []string
-	shared := map[string][]string{}
+	type line struct{ client, feature, remark string }
+	var lines []line
+	runtimes := map[line][]string{}
 	for i := range r.Cells {
-		if c := &r.Cells[i]; c.Remark != "" {
-			line := fmt.Sprintf("%s, %s: %s", c.Client, c.Feature, c.Remark)
-			if shared[line] == nil {
-				lines = append(lines, line)
+		c := &r.Cells[i]
+		if l := (line{c.Client, c.Feature, c.Remark}); c.Remark != "" {
+			if runtimes[l] == nil {
+				lines = append(lines, l)
 			}
-			shared[line] = append(shared[line], c.Runtime)
+			runtimes[l] = append(runtimes[l], c.Runtime)
 		}
 	}
-	if lines == nil {
-		return
+	if lines != nil {
+		b.WriteString("\nRemarks:\n\n")
 	}
-	b.WriteString("\nRemarks:\n\n")
-	for _, line := range lines {
-		fmt.Fprintf(b, "* %s (%s)\n", line, strings.Join(shared[line], ", "))
+	for _, l := range lines {
+		fmt.Fprintf(b, "* %s, %s, %s: %s\n", l.client, l.feature, strings.Join(runtimes[l], " and "), l.remark)
 	}
 }
 
