@@ -21,10 +21,14 @@ func validation(s *scene) {
 		s.failf("%v", err)
 	}
 	s.dir = dir
-	s.apart()
 	before := cgroupsNamed(suiteParent)
-	s.cleanup(func() { s.removeNew(suiteParent, before) })
+	s.cleanup(func() {
+		s.endProcesses(dir)
+		s.removeNew(suiteParent, before)
+	})
+	s.apart()
 	c := startCRI(s, false)
+	s.cleanup(func() { s.try(c.crictl("rmp", "--force", "--all")...) }) // of a suite that was interrupted
 	c.needsNetwork(s)
 	c.loadSuiteImages(s)
 	c.critest(s)

@@ -84,3 +84,20 @@ func TestApart(t *testing.T) {
 		t.Errorf("%s: %s\n%s", s.outcome, s.reason, &s.record)
 	}
 }
+
+func TestEndProcesses(t *testing.T) {
+	s := &scene{ctx: context.Background(), dir: t.TempDir(), slow: 1}
+	name := filepath.Base(filepath.Dir(s.dir)) + "-left" // a directory's name is not to be found elsewhere
+	s.play(func(s *scene) {
+		left := s.start("env", "DIR=/var/tmp/"+name, "sleep", "60")
+		other := s.start("sleep", "60")
+		s.endProcesses("/var/tmp/" + name)
+		s.want("who was started for the directory", fmt.Sprint(s.wait(left).code), "-1")
+		if !runs(other.cmd.Process.Pid) {
+			s.failf("another process was ended")
+		}
+	})
+	if s.outcome != passed {
+		t.Errorf("%s: %s\n%s", s.outcome, s.reason, &s.record)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // processesOf lists who was started for the directory of a run: by command line, environment or root, PID and command line of each.
@@ -29,6 +31,17 @@ func processesOf(dir string) []string {
 		}
 	}
 	return all
+}
+
+// endProcesses ends whoever is left of those that were started for a directory: containerd forgets the shim of a pod that is being made when
+// its client goes.
+func (s *scene) endProcesses(dir string) {
+	for _, p := range processesOf(dir) {
+		number, _, _ := strings.Cut(p, " ")
+		if pid, err := strconv.Atoi(number); err == nil {
+			s.logf("ending %s: %v", p, unix.Kill(pid, unix.SIGKILL))
+		}
+	}
 }
 
 // rootMount is what /proc/PID/mountinfo says of the process' root. All else there is of the mount namespace, which may be the host's.
