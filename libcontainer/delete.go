@@ -103,7 +103,7 @@ func (c *Container) delete(o DeleteOptions) error {
 		}
 	}
 	if status != specs.StateStopped && status != specs.StateCreated && status != specs.StateCreating && !o.Force {
-		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.state.ID, status)
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s (kill it first, or use --force)", c.state.ID, status)
 	}
 	cg, err := c.cgroup()
 	if err != nil {

@@ -164,6 +164,9 @@ func (a *app) parse(c *cli.Command, args []string) error {
 		if c.Name != a.name && isGlobalOption(undefinedFlag(err)) {
 			return fmt.Errorf("%w: it is a global option, which stands before the command (see %s --help)", err, a.name)
 		}
+		if name := undefinedFlag(err); name != "" {
+			return fmt.Errorf("%w%s (see %s)", err, didYouMean(likeOption(c, name)), a.helpHint(c))
+		}
 		return fmt.Errorf("%w (see %s)", err, a.helpHint(c))
 	}
 	// A fresh context: the library would take the root command found in ours for a parent and look for its flags.
@@ -194,7 +197,7 @@ func exitCode(err error) int {
 }
 
 func (a *app) unknownCommand(name string) error {
-	hint := " (see " + a.name + " --help)"
+	hint := didYouMean(likeCommand(name)) + " (see " + a.name + " --help)"
 	switch name {
 	case "checkpoint", "restore":
 		hint = ": not in this build yet"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -41,6 +42,9 @@ NAME exec --process process.json --detach --pid-file /run/web-2.pid web
 			lo, err := a.execOptions(o, c)
 			if err == nil {
 				a.exitCode, err = libcontainer.Exec(lo)
+			}
+			if errors.Is(err, libcontainer.ErrNotExist) {
+				err = fmt.Errorf("%w: %s", err, lo.ID)
 			}
 			if err != nil {
 				return &exitError{execFailed, fmt.Errorf("%s exec failed: %w", a.name, err)}

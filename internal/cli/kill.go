@@ -36,7 +36,7 @@ NAME kill web SIGRTMIN+3
 			if s := c.Args().Get(1); s != "" {
 				var err error
 				if sig, err = parseSignal(s); err != nil {
-					return fmt.Errorf("%w (see %s)", err, a.helpHint(c))
+					return fmt.Errorf("%w%s (see %s)", err, killOrder(c.Args().First(), s), a.helpHint(c))
 				}
 			}
 			ct, err := a.load(c.Args().First())

@@ -36,7 +36,7 @@ func parseSignal(s string) (unix.Signal, error) {
 	if sig, ok := realTime(name); ok {
 		return sig, nil
 	}
-	return 0, fmt.Errorf("unknown signal %q", s)
+	return 0, fmt.Errorf("unknown signal %q%s", s, didYouMean(likeSignal(name)))
 }
 
 // realTime reads RTMIN, RTMIN+n, RTMAX and RTMAX-n.

@@ -28,7 +28,7 @@ func ParseFormat(s string) (Format, error) {
 	case "json":
 		return JSON, nil
 	}
-	return Text, fmt.Errorf("invalid log-format: %s", s)
+	return Text, fmt.Errorf("invalid log-format: %s: text and json are there", s)
 }
 
 // Options say how a handler writes. The zero value writes text, from level info up, without source lines.

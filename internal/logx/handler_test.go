@@ -100,7 +100,7 @@ func TestParseFormat(t *testing.T) {
 			t.Errorf("ParseFormat(%q) = %v, %v", in, got, err)
 		}
 	}
-	if _, err := ParseFormat("xml"); err == nil || err.Error() != "invalid log-format: xml" {
+	if _, err := ParseFormat("xml"); err == nil || err.Error() != "invalid log-format: xml: text and json are there" {
 		t.Errorf("ParseFormat(xml): %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 // Sentinels, with the texts that callers of the command line match.
 var (
-	ErrInvalidID = errors.New("invalid container ID format")
+	ErrInvalidID = errors.New("invalid container ID format: want letters, digits, _, +, - and ., 255 at most")
 	ErrEmptyID   = errors.New("container id cannot be empty")
 	ErrExist     = errors.New("container with given ID already exists")
 	ErrNotExist  = errors.New("container does not exist")
@@ -134,9 +134,14 @@ func elsewhere(err error) error {
 	return fmt.Errorf("%w: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root", err)
 }
 
+// taken tells whose id is in use.
+func taken(path string) error {
+	return fmt.Errorf("%w: %s: delete it, or take another", ErrExist, filepath.Base(path))
+}
+
 func makeDir(path string) (*Dir, error) {
 	if err := os.Mkdir(path, 0o711); errors.Is(err, fs.ErrExist) {
-		return nil, ErrExist
+		return nil, taken(path)
 	} else if err != nil {
 		return nil, fmt.Errorf("state directory: %w", elsewhere(err))
 	}
@@ -157,7 +162,7 @@ func makeDir(path string) (*Dir, error) {
 	// Between our mkdir and our open the name may have changed hands: it is whose state is in it.
 	if sys.ExistsAt(d.f, stateName) {
 		d.Close()
-		return nil, ErrExist
+		return nil, taken(path)
 	}
 	return d, nil
 }

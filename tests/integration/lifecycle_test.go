@@ -85,7 +85,7 @@ func TestStatusRules(t *testing.T) {
 	pid := c.Create()
 	c.Start()
 	c.Tare("start", c.ID).Fails(t, "cannot start an already running container")
-	c.Tare("delete", c.ID).Fails(t, "cannot delete container "+c.ID+" that is not stopped: running")
+	c.Tare("delete", c.ID).Fails(t, "cannot delete container "+c.ID+" that is not stopped: running (kill it first, or use --force)")
 	c.Tare("kill", c.ID, "0").OK(t)
 
 	c.Tare("kill", c.ID, "KILL").OK(t)
@@ -200,7 +200,7 @@ func TestDuplicateID(t *testing.T) {
 	NeedRoot(t)
 	c := NewContainer(t, Args("sleep"))
 	pid := c.Create()
-	c.Tare("create", "--bundle", c.Dir, c.ID).Fails(t, "container with given ID already exists")
+	c.Tare("create", "--bundle", c.Dir, c.ID).Fails(t, "container with given ID already exists: "+c.ID+": delete it, or take another")
 	c.Run().Fails(t, "container with given ID already exists")
 	if s := c.State(); s.Status != specs.StateCreated || s.Pid != pid {
 		t.Errorf("the refused create changed the container: %+v", s)
