@@ -207,8 +207,11 @@ func MakeDirs(path string, mode os.FileMode) error {
 		}
 		err = MakeDir(path, mode)
 	}
-	if st, statErr := os.Stat(path); errors.Is(err, fs.ErrExist) && statErr == nil && st.IsDir() {
-		return nil
+	if st, statErr := os.Stat(path); errors.Is(err, fs.ErrExist) && statErr == nil {
+		if st.IsDir() {
+			return nil
+		}
+		return &os.PathError{Op: "mkdir", Path: path, Err: unix.ENOTDIR} // it exists: but that is not what is wrong with it
 	}
 	return err
 }

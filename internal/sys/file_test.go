@@ -283,7 +283,7 @@ func TestMakeDirs_Umask(t *testing.T) {
 	if err := os.WriteFile(path+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := MakeDirs(path+"/file", 0o700); !errors.Is(err, fs.ErrExist) {
+	if err := MakeDirs(path+"/file", 0o700); !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("in the place of a file: %v", err)
 	}
 	if err := MakeDirs(path+"/file/below", 0o700); !errors.Is(err, unix.ENOTDIR) {
