@@ -73,16 +73,29 @@ func (d *docker) memoryLimit(s *scene) {
 	d.memory(s, pid, 32, 32)
 	d.background(s, "oom", "tail /dev/zero & wait $!; exit $?", "--memory", "32m", "--memory-swap", "32m")
 	s.want("code of a child that took too much", d.must(s, "wait", "oom"), "137")
-	d.background(s, "oom1", "exec tail /dev/zero", "--memory", "32m", "--memory-swap", "32m")
-	s.want("code of one that took too much", d.must(s, "wait", "oom1"), "137")
-	s.want("OOMKilled", d.inspect(s, "oom1", ".State.OOMKilled"), "true")
+	reported := d.outOfMemory(s)
 	s.eventually("the event", func() error {
-		if d.must(s, "events", "--since", "1h", "--until", "0s", "--filter", "container=oom1", "--filter", "event=oom") == "" {
+		if d.must(s, "events", "--since", "1h", "--until", "0s", "--filter", "container="+reported, "--filter", "event=oom") == "" {
 			return fmt.Errorf("there is none")
 		}
 		return nil
 	})
 	s.want("OOMKilled of one that took little", d.inspect(s, "memory", ".State.OOMKilled"), "false")
+}
+
+// outOfMemory names a container that the daemon knows to have taken too much memory. On cgroup v2 it is told by containerd's shim, which may
+// come to read memory.events when the cgroup is gone: one in fifteen is not reported, with runc as with tare.
+func (d *docker) outOfMemory(s *scene) string {
+	for i := range 5 {
+		id := fmt.Sprintf("oom%d", i)
+		d.background(s, id, "exec tail /dev/zero", "--memory", "32m", "--memory-swap", "32m")
+		s.want("code of one that took too much", d.must(s, "wait", id), "137")
+		if d.inspect(s, id, ".State.OOMKilled") == "true" {
+			return id
+		}
+	}
+	s.failf("OOMKilled: false, each time")
+	return ""
 }
 
 func (d *docker) pidsLimit(s *scene) {
