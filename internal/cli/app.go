@@ -129,6 +129,10 @@ func (a *app) command(name string) *cli.Command {
 		return a.resumeCommand()
 	case "update":
 		return a.updateCommand()
+	case "checkpoint":
+		return a.checkpointCommand()
+	case "restore":
+		return a.restoreCommand()
 	case "ps":
 		return a.psCommand()
 	case "events":
@@ -146,7 +150,7 @@ func (a *app) command(name string) *cli.Command {
 // commandNames are the commands in the order of the help page.
 func commandNames() []string {
 	return []string{
-		"run", "create", "start", "exec", "kill", "delete", "pause", "resume", "update",
+		"run", "create", "start", "exec", "kill", "delete", "pause", "resume", "update", "checkpoint", "restore",
 		"state", "list", "ps", "events", "spec", "check", "features", "seccomp",
 	}
 }
@@ -197,13 +201,8 @@ func exitCode(err error) int {
 }
 
 func (a *app) unknownCommand(name string) error {
-	hint := didYouMean(likeCommand(name)) + " (see " + a.name + " --help)"
-	switch name {
-	case "checkpoint", "restore":
-		hint = ": not in this build yet"
-	}
 	//lint:ignore ST1005 the words that scripts know
-	return &exitError{3, fmt.Errorf("No help topic for '%s'%s", name, hint)}
+	return &exitError{3, fmt.Errorf("No help topic for '%s'%s (see %s --help)", name, didYouMean(likeCommand(name)), a.name)}
 }
 
 // wantArgs refuses a wrong number of positional arguments.

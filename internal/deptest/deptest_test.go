@@ -18,7 +18,7 @@ var layers = map[string]int{
 	"internal/dbus": 1, "internal/netlink": 1, "internal/procfs": 1, "internal/fsroot": 1,
 	"cgroups": 2, "cgroups/devbpf": 2, "cgroups/stats": 2, "cgroups/systemd": 2, "cgroups/v1": 2, "cgroups/v2": 2,
 	"libcontainer/attr": 2, "libcontainer/lsm": 2,
-	"libcontainer/console": 2, "libcontainer/creds": 2, "libcontainer/hooks": 2, "libcontainer/keyring": 2, "libcontainer/mountopt": 2,
+	"libcontainer/console": 2, "libcontainer/creds": 2, "libcontainer/criu": 2, "libcontainer/hooks": 2, "libcontainer/keyring": 2, "libcontainer/mountopt": 2,
 	"libcontainer/netdev": 2, "libcontainer/resctrl": 2,
 	"nsenter": 2,
 	"seccomp": 2, "seccomp/bpf": 2, "seccomp/syscalls": 2,

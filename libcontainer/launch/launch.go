@@ -223,6 +223,13 @@ func (i *Init) Configure(c *proto.Config) error {
 // AwaitMounted waits until the namespaces and mounts are there, and the runtime's hooks may run.
 func (i *Init) AwaitMounted() error { return i.await(proto.KindMounted) }
 
+// Restored is the Init of a child of ours that another program has made: there is no conversation with it.
+func Restored(pid int, ownPIDNS bool) (i *Init, err error) {
+	i = &Init{Pid: pid, OwnPidNS: ownPIDNS, link: proto.Link{FD: -1}, relay: -1}
+	i.Pidfd, err = sys.PidfdOpen(pid)
+	return i, err
+}
+
 // AwaitReady waits until only the start is missing.
 func (i *Init) AwaitReady() error { return i.await(proto.KindReady) }
 

@@ -96,6 +96,7 @@ func (c *ctr) checkpoint(s *scene) {
 	}
 	live, _ := c.background(s, "", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/data/count; sleep 0.1; done")
 	s.must(c.do("containers", "checkpoint", "--task", "--rw", "--image", live, "localhost/checkpoint:1")...)
+	c.remove(s, live) // the copy's config names the same cgroup
 	restored := c.name(s)
 	s.must(c.do("containers", "restore", "--rw", "--live", restored, "localhost/checkpoint:1")...)
 	s.must(c.exec("", restored, "test", "-s", "/data/count")...)

@@ -1,0 +1,322 @@
+package libcontainer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"tare/internal/document"
+	"tare/internal/procfs"
+	"tare/internal/sys"
+	"tare/libcontainer/criu"
+	"tare/libcontainer/mountopt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// CRIUOptions are what a checkpoint and a restore are both told.
+type CRIUOptions struct {
+	ImagePath string // absolute
+	WorkPath  string // of CRIU's log and statistics, absolute; empty: ImagePath, as the state directory goes with the container
+
+	TCPEstablished bool // save, or take up again, connections that are established
+	ExtUnixSockets bool // UNIX sockets whose other end is outside are fine
+	ShellJob       bool // a session and terminal of the caller's are fine
+	FileLocks      bool
+	LazyPages      bool // memory comes when it is needed: userfaultfd(2)
+	LinkRemap      bool
+	AutoDedup      bool
+	EmptyNetwork   bool   // network interfaces and routes are left out: hooks make them anew
+	Cgroups        string // soft, full, strict or ignore; empty: soft
+}
+
+// CheckpointOptions are those of a checkpoint.
+type CheckpointOptions struct {
+	CRIUOptions
+
+	ParentPath      string // images of an earlier PreDump, relative to ImagePath
+	LeaveRunning    bool
+	PreDump         bool   // write the memory alone, and leave the container running
+	PageServer      string // HOST:PORT that gets the memory
+	StatusFD        int    // gets a byte once LazyPages' server listens; -1 for none
+	TCPSkipInFlight bool
+
+	Warn func(text string) // gets what goes wrong in poststop hooks; nil drops it
+}
+
+// checkpoint is one at work.
+type checkpoint struct {
+	o         *CheckpointOptions
+	container *Container
+	spec      specs.Spec // as it was at create
+	proc      *procfs.Handle
+	criu      criu.Options
+	snapshot  snapshot
+}
+
+// Checkpoint writes the processes of a running or paused container to files, and destroys the container unless it is to be left running. If it
+// fails, the container is as it was.
+func (c *Container) Checkpoint(o CheckpointOptions) error {
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	status, err := c.lockedStatus()
+	if err != nil {
+		return err
+	}
+	if status != specs.StateRunning && status != StatePaused { // containerd pauses it before
+		return fmt.Errorf("cannot checkpoint a container that is not running: it is %s", status)
+	}
+	cp := &checkpoint{o: &o, container: c}
+	defer cp.close()
+	if err := cp.prepare(); err != nil {
+		return err
+	}
+	if o.PreDump {
+		return criu.PreDump(&cp.criu, ignoreEvent)
+	}
+	if err := cp.saveSnapshot(); err != nil {
+		return err
+	}
+	if err := criu.Dump(&cp.criu, ignoreEvent); err != nil {
+		return err
+	}
+	if o.LeaveRunning {
+		return nil
+	}
+	return c.delete(DeleteOptions{Force: true, Warn: o.Warn})
+}
+
+func ignoreEvent(e criu.Event) error {
+	unix.Close(e.FD) // -1 does no harm
+	return nil
+}
+
+func (cp *checkpoint) close() {
+	closeDirs(&cp.criu)
+	if cp.proc != nil {
+		_ = cp.proc.Close()
+	}
+}
+
+func closeDirs(o *criu.Options) {
+	o.Images.Close() // nil does no harm
+	o.Work.Close()
+	for _, i := range o.Inherited {
+		i.File.Close()
+	}
+}
+
+// prepare finds out what there is to say to CRIU.
+func (cp *checkpoint) prepare() (err error) {
+	if os.Geteuid() != 0 {
+		return errNotRoot
+	}
+	raw, err := cp.container.dir.LoadConfig()
+	if err != nil {
+		return err
+	}
+	if err := document.Decode(raw, &cp.spec); err != nil {
+		return fmt.Errorf("the container's saved config: %w", err)
+	}
+	if err := checkRestorable(&cp.spec); err != nil {
+		return err
+	}
+	if cp.proc, err = procfs.Open(); err != nil {
+		return err
+	}
+	if err := sys.MakeDirs(cp.o.ImagePath, 0o700); err != nil {
+		return fmt.Errorf("image directory: %w", err)
+	}
+	if err := cp.o.fill(&cp.criu, &cp.spec, "dump.log"); err != nil {
+		return err
+	}
+	return cp.fill()
+}
+
+var errNotRoot = errors.New("needs root: CRIU looks into all of the container's processes")
+
+// fill completes the options of CRIU by what only a dump has.
+func (cp *checkpoint) fill() (err error) {
+	st, o := cp.container.state, &cp.criu
+	o.Root, o.PID = st.Rootfs, st.InitPid
+	o.ParentImages, o.TrackMemory = cp.o.ParentPath, cp.o.PreDump
+	o.LeaveRunning, o.TCPSkipInFlight = cp.o.LeaveRunning || cp.o.PreDump, cp.o.TCPSkipInFlight
+	if o.PageServer, err = pageServer(cp.o.PageServer); err != nil {
+		return err
+	}
+	if cp.o.StatusFD >= 0 {
+		if !sys.IsInherited(cp.o.StatusFD) {
+			return fmt.Errorf("--status-fd %d: %w", cp.o.StatusFD, unix.EBADF)
+		}
+		o.StatusFD = os.NewFile(uintptr(cp.o.StatusFD), "status")
+	}
+	if st.Cgroup != nil {
+		o.Freezer = freezer(st.Cgroup)
+	}
+	if err := cp.findNetwork(); err != nil {
+		return err
+	}
+	return cp.look()
+}
+
+// pageServer reads HOST:PORT; nil for none.
+func pageServer(address string) (*criu.PageServer, error) {
+	if address == "" {
+		return nil, nil
+	}
+	at := strings.LastIndexByte(address, ':')
+	if at < 0 {
+		return nil, fmt.Errorf("--page-server %s: want HOST:PORT", address)
+	}
+	host := strings.Trim(address[:at], "[]")
+	n, err := strconv.ParseUint(address[at+1:], 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("--page-server %s: the port is a number up to 65535", address)
+	}
+	return &criu.PageServer{Address: host, Port: int(n)}, nil
+}
+
+// networkKey stands for a network namespace that the container has joined.
+const networkKey = "network"
+
+// findNetwork has CRIU leave out a network namespace that is not the container's own.
+func (cp *checkpoint) findNetwork() error {
+	if joined(&cp.spec, specs.NetworkNamespace) == "" {
+		return nil
+	}
+	ns, err := sys.NetworkNamespace(cp.container.state.InitPid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	st, err := sys.Fstat(int(ns.Fd()))
+	if err != nil {
+		return err
+	}
+	cp.criu.External = append(cp.criu.External, fmt.Sprintf("net[%d]:%s", st.Ino, networkKey))
+	return nil
+}
+
+// joined is the path of the namespace of a kind that the container joins; empty for its own, or the host's.
+func joined(spec *specs.Spec, kind specs.LinuxNamespaceType) string {
+	if spec.Linux == nil {
+		return ""
+	}
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == kind {
+			return ns.Path
+		}
+	}
+	return ""
+}
+
+// hasOwn tells whether the container has a namespace of a kind to itself.
+func hasOwn(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	if spec.Linux == nil {
+		return false
+	}
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == kind {
+			return ns.Path == ""
+		}
+	}
+	return false
+}
+
+// checkRestorable refuses what CRIU would lose without a word, or could not make again.
+func checkRestorable(spec *specs.Spec) error {
+	if !hasOwn(spec, specs.MountNamespace) {
+		return errors.New(`linux.namespaces (/linux/namespaces): a checkpoint needs a namespace of the container's own of type "mount"`)
+	}
+	for i, ns := range spec.Linux.Namespaces {
+		if ns.Path != "" && ns.Type != specs.NetworkNamespace {
+			return fmt.Errorf("linux.namespaces[%d].path (/linux/namespaces/%d/path): a joined namespace of type %q cannot be saved: only one of type \"network\" can", i, i, ns.Type)
+		}
+	}
+	for i := range spec.Mounts {
+		opts, err := mountopt.Parse(spec.Mounts[i].Options)
+		if err == nil && (opts.Has(mountopt.IDMap) || opts.Has(mountopt.RIDMap) || len(spec.Mounts[i].UIDMappings) > 0) {
+			err = errors.New("a mount with mapped ids cannot be saved")
+		}
+		if err != nil {
+			return fmt.Errorf("mounts[%d] (/mounts/%d): %w", i, i, err)
+		}
+	}
+	switch l := spec.Linux; {
+	case l.IntelRdt != nil:
+		return errors.New("linux.intelRdt (/linux/intelRdt): cannot be saved")
+	case len(l.NetDevices) > 0:
+		return errors.New("linux.netDevices (/linux/netDevices): a device of the host's cannot be saved")
+	case l.Seccomp != nil && l.Seccomp.ListenerPath != "":
+		return errors.New("linux.seccomp.listenerPath (/linux/seccomp/listenerPath): a filter with an agent cannot be saved")
+	}
+	return nil
+}
+
+// cgroupModes are CRIU's names.
+var cgroupModes = [...]struct {
+	name string
+	mode criu.CgroupMode
+}{{"", criu.CgroupsSoft}, {"soft", criu.CgroupsSoft}, {"full", criu.CgroupsFull}, {"strict", criu.CgroupsStrict}, {"ignore", criu.CgroupsIgnored}}
+
+func cgroupMode(name string) (criu.CgroupMode, error) {
+	for _, m := range cgroupModes {
+		if m.name == name {
+			return m.mode, nil
+		}
+	}
+	return 0, fmt.Errorf("--manage-cgroups-mode %s: want soft, full, strict or ignore", name)
+}
+
+// fill has CRIU told what a dump and a restore have in common. The directories are opened.
+func (o *CRIUOptions) fill(c *criu.Options, spec *specs.Spec, log string) (err error) {
+	work := cmp.Or(o.WorkPath, o.ImagePath)
+	if c.Cgroups, err = cgroupMode(o.Cgroups); err != nil {
+		return err
+	}
+	if c.Images, err = openDir(o.ImagePath); err != nil {
+		return fmt.Errorf("image directory: %w", err)
+	}
+	if err := sys.MakeDirs(work, 0o700); err != nil {
+		return fmt.Errorf("work directory: %w", err)
+	}
+	if c.Work, err = openDir(work); err != nil {
+		return fmt.Errorf("work directory: %w", err)
+	}
+	c.Log = log
+	c.TCPEstablished, c.ExtUnixSockets, c.ShellJob, c.FileLocks = o.TCPEstablished, o.ExtUnixSockets, o.ShellJob, o.FileLocks
+	c.LazyPages, c.LinkRemap, c.AutoDedup, c.EmptyNetwork = o.LazyPages, o.LinkRemap, o.AutoDedup, o.EmptyNetwork
+	c.OrphanTerminal = spec.Process != nil && spec.Process.Terminal
+	c.ConfigFile = criuConfig(spec.Annotations)
+	return nil
+}
+
+// openDir opens a directory of the caller's; containerd's work directory is a link.
+func openDir(path string) (*os.File, error) {
+	fd, err := sys.Openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// criuConfig is the file that may add to the options, as an annotation names it, or an administrator has it; the second name is that of
+// who comes from runc.
+func criuConfig(annotations map[string]string) string {
+	if path, ok := annotations["org.criu.config"]; ok {
+		return path
+	}
+	for _, name := range [...]string{"tare.conf", "runc.conf"} {
+		path := filepath.Join("/etc/criu", name)
+		if _, err := sys.Mode(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}

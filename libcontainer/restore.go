@@ -1,0 +1,304 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tare/internal/fsroot"
+	"tare/internal/procfs"
+	"tare/internal/step"
+	"tare/internal/sys"
+	"tare/libcontainer/criu"
+	"tare/libcontainer/launch"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// RestoreOptions are those of a restore.
+type RestoreOptions struct {
+	CreateOptions
+	CRIUOptions
+
+	Detach      bool // return once the processes run
+	NoSubreaper bool // do not adopt the container's orphans while waiting
+	TCPClose    bool // connections that were established are closed
+
+	LSMProfile      string // TYPE:NAME in place of what the processes had
+	LSMMountContext string
+}
+
+// restoration is a creation whose processes come from files.
+type restoration struct {
+	creation
+
+	o        *RestoreOptions
+	criu     criu.Options
+	snapshot snapshot
+}
+
+// restoreSteps are those of a create but for its init stage, in whose place CRIU works.
+var restoreSteps = []step.Step[*restoration]{
+	{Name: "descriptors", Run: (*restoration).checkDescriptors},
+	{Name: "bundle", Run: (*restoration).loadBundle},
+	{Name: "restorable", Run: (*restoration).checkRestorable},
+	{Name: "terminal", Run: (*restoration).checkTerminal},
+	{Name: "outputs", Run: (*restoration).checkOutputs},
+	{Name: "limits", Run: (*restoration).planCgroup},
+	{Name: "state", Run: (*restoration).reserve, Undo: (*restoration).forget}, // the intent, before the first side effect
+	{Name: "images", Run: (*restoration).openImages, Undo: (*restoration).closeImages},
+	{Name: "notify", Run: (*restoration).openNotify, Undo: (*restoration).closeNotify},
+	{Name: "console", Run: (*restoration).openConsole, Undo: (*restoration).closeConsole},
+	{Name: "mount points", Run: (*restoration).makeMountPoints},
+	{Name: "cgroup", Run: (*restoration).makeCgroup, Undo: (*restoration).removeCgroup},
+	{Name: "processes", Run: (*restoration).restore, Undo: (*restoration).killInit},
+	{Name: "record", Run: (*restoration).record},
+	{Name: "pidfd", Run: (*restoration).sendPidfd},
+	{Name: "pid file", Run: (*restoration).writePidFile}, // last: its presence says that all is done
+}
+
+// Restore makes a container whose processes go on where those of a Checkpoint stood. In the foreground it waits for the end of the first one,
+// deletes the container and returns the exit code, 128+N after signal N; detached it returns 0 when they run.
+func Restore(o RestoreOptions) (int, error) {
+	r := &restoration{creation: creation{o: &o.CreateOptions, run: true}, o: &o}
+	if !o.Detach {
+		r.foreground = new(foreground)
+		defer r.foreground.finish()
+		if !o.NoSubreaper {
+			if err := sys.SetChildSubreaper(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if err := step.Run(r, restoreSteps); err != nil {
+		return 0, err
+	}
+	_ = r.closeImages()
+	ct := &Container{root: o.Root, dir: r.dir, state: r.state}
+	defer ct.Close()
+	code, err := ct.attend(&r.creation)
+	switch {
+	case err == nil && o.Detach:
+	case errors.Is(err, errDeleted):
+		err = nil
+	default:
+		err = also(err, ct.delete(DeleteOptions{Force: true, Warn: r.warn}))
+	}
+	return code, err
+}
+
+func (r *restoration) checkRestorable() error {
+	if os.Geteuid() != 0 {
+		return errNotRoot
+	}
+	return checkRestorable(r.bundle.Spec)
+}
+
+func (r *restoration) openImages() (err error) {
+	spec := r.bundle.Spec
+	err = r.o.CRIUOptions.fill(&r.criu, spec, "restore.log")
+	if err == nil {
+		r.snapshot, err = loadSnapshot(r.criu.Images)
+	}
+	if err == nil {
+		r.criu.External, err = r.snapshot.sources(spec, r.bundle.Dir)
+	}
+	if err == nil && !r.wantsTerminal() {
+		r.criu.Inherited, err = r.snapshot.streams()
+	}
+	if err == nil {
+		err = r.joinNetwork()
+	}
+	if err != nil {
+		return errors.Join(err, r.closeImages())
+	}
+	r.criu.Root, r.criu.TCPClose = r.bundle.Rootfs, r.o.TCPClose
+	r.criu.LSMProfile, r.criu.LSMMountContext = r.o.LSMProfile, r.o.LSMMountContext
+	return nil
+}
+
+func (r *restoration) closeImages() error {
+	closeDirs(&r.criu)
+	return nil
+}
+
+// joinNetwork hands over the network namespace that the config names.
+func (r *restoration) joinNetwork() error {
+	path := joined(r.bundle.Spec, specs.NetworkNamespace)
+	if path == "" {
+		return nil
+	}
+	ns, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("linux.namespaces, network (/linux/namespaces): %w", err)
+	}
+	r.criu.Inherited = append(r.criu.Inherited, criu.Inherited{Key: networkKey, File: ns})
+	return nil
+}
+
+// makeMountPoints makes, in a root file system that is not the one of the checkpoint, what the mounts go onto. CRIU goes by path: where there is
+// a link now, somebody has put it there meanwhile.
+func (r *restoration) makeMountPoints() error {
+	fd, err := sys.Openat(unix.AT_FDCWD, r.bundle.Rootfs, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return fmt.Errorf("root.path (/root/path): %w", err)
+	}
+	root := fsroot.New(fd)
+	defer root.Close()
+	for i := range r.bundle.Spec.Mounts {
+		m := &r.bundle.Spec.Mounts[i]
+		if below(r.bundle.Spec, i) {
+			continue
+		}
+		if err := makeMountPoint(root, m, r.bundle.Dir); err != nil {
+			return fmt.Errorf("mounts[%d].destination (/mounts/%d/destination): %w", i, i, err)
+		}
+	}
+	return nil
+}
+
+// below tells whether a mount goes onto an earlier one, and not onto the root file system.
+func below(spec *specs.Spec, i int) bool {
+	for _, earlier := range spec.Mounts[:i] {
+		if strings.HasPrefix(filepath.Clean(spec.Mounts[i].Destination), filepath.Clean(earlier.Destination)+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func makeMountPoint(root *fsroot.Root, m *specs.Mount, bundleDir string) error {
+	fd, err := root.Open(m.Destination)
+	if !errors.Is(err, unix.ENOENT) {
+		sys.Close(fd)
+		return err
+	}
+	source := m.Source
+	if !filepath.IsAbs(source) {
+		source = filepath.Join(bundleDir, source)
+	}
+	if info, statErr := os.Stat(source); isBind(m) && statErr == nil && !info.IsDir() {
+		fd, err = root.MakeFile(m.Destination, 0o644)
+	} else {
+		fd, err = root.MakeDir(m.Destination, 0o755)
+	}
+	if err == nil {
+		sys.Close(fd)
+	}
+	return err
+}
+
+// restore has CRIU make the processes.
+func (r *restoration) restore() error {
+	around := criu.Surroundings{Thread: r.detachMounts, Process: r.adoptServer}
+	pid, err := criu.Restore(&r.criu, around, r.on)
+	if err != nil {
+		return err
+	}
+	r.init, err = launch.Restored(pid, hasOwn(r.bundle.Spec, specs.PIDNamespace))
+	return err
+}
+
+// detachMounts gives the calling thread a mount namespace in which the root file system is a mount of its own: CRIU wants it to be one, and the
+// host is to see nothing of it. It stays a slave of the host's mount: by it CRIU has the container's root hear of the host's mounts as before.
+func (r *restoration) detachMounts() error {
+	err := sys.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS)
+	if err == nil {
+		err = sys.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+	}
+	if err == nil {
+		err = sys.Mount(r.bundle.Rootfs, r.bundle.Rootfs, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	if err != nil {
+		return fmt.Errorf("the root file system: %w", err)
+	}
+	return r.reopen()
+}
+
+// reopen opens the directories that CRIU works in once more, by the mounts of its own namespace: it mounts below them.
+func (r *restoration) reopen() error {
+	for _, dir := range []**os.File{&r.criu.Images, &r.criu.Work} {
+		own, err := openDir((*dir).Name())
+		if err != nil {
+			return err
+		}
+		(*dir).Close()
+		*dir = own
+	}
+	return nil
+}
+
+// adoptServer has CRIU in the container's cgroup where that is made with a first process, and tells it where the cgroup is.
+func (r *restoration) adoptServer(pid int) error {
+	if err := r.cgroup.Adopt(pid); err != nil {
+		return err
+	}
+	st := r.cgroup.State()
+	if st.Path != "" {
+		r.criu.CgroupRoots = append(r.criu.CgroupRoots, criu.CgroupRoot{Path: strings.TrimPrefix(st.Path, st.Mount)})
+	}
+	for i := range st.V1 {
+		r.criu.CgroupRoots = append(r.criu.CgroupRoots, criu.CgroupRoot{Controllers: strings.Join(st.V1[i].Controllers, ","), Path: st.V1[i].Cgroup})
+	}
+	if st.Path == "" && len(st.V1) == 0 {
+		r.criu.Cgroups = criu.CgroupsIgnored
+	}
+	return r.saveState()
+}
+
+// on is what happens on the way.
+func (r *restoration) on(e criu.Event) error {
+	defer unix.Close(e.FD) // -1 does no harm
+	switch e.Name {
+	case criu.EventNamespaces:
+		r.state.InitPid = e.PID
+		return r.runHooks()
+	case criu.EventTerminal:
+		if e.FD < 0 {
+			return errors.New("criu has no terminal to hand over")
+		}
+		return sys.SendFD(int(r.console.file().Fd()), e.FD, "/dev/ptmx")
+	}
+	return nil
+}
+
+// record writes down that the container exists.
+func (r *restoration) record() error {
+	r.foreground.arm(r.console.ours > 0)
+	r.foreground.aim(r.init.Pidfd)
+	err := r.identify()
+	if err == nil {
+		err = r.dir.SaveConfig(r.bundle.Raw)
+	}
+	if err == nil {
+		r.state.Creating = false
+		err = r.saveState()
+	}
+	if err == nil {
+		err = r.cgroup.Started()
+	}
+	if err == nil {
+		err = r.checkPrivileges()
+	}
+	return err
+}
+
+// checkPrivileges warns of what CRIU before 3.19 does not bring back: no_new_privs.
+func (r *restoration) checkPrivileges() error {
+	if !r.bundle.Spec.Process.NoNewPrivileges {
+		return nil
+	}
+	proc, err := procfs.Open()
+	if err != nil {
+		return err
+	}
+	defer proc.Close()
+	set, err := proc.NoNewPrivs(r.init.Pid)
+	if err == nil && !set {
+		r.warn("process.noNewPrivileges (/process/noNewPrivileges): this version of CRIU has not restored it")
+	}
+	return err
+}

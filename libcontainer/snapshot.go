@@ -1,0 +1,221 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tare/cgroups"
+	"tare/internal/document"
+	"tare/internal/fsroot"
+	"tare/internal/sys"
+	"tare/libcontainer/criu"
+	"tare/libcontainer/mountopt"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// snapshot is what a restore has to know beside CRIU's images: which of the container's resources were the host's. It says only what they
+// were for the container; what takes their place, the new container's config and caller say.
+type snapshot struct {
+	// Descriptors are standard input, output and error, as /proc/PID/fd names pipes and sockets, or file[MOUNT:INODE] for a
+	// file outside the container.
+	Descriptors []string `json:"descriptors"`
+	Mounts      []bound  `json:"mounts"`
+}
+
+// bound is a mount of the host's in the container.
+type bound struct {
+	Path  string `json:"path"`  // in the container, links resolved
+	Mount int    `json:"mount"` // index of the config's mount that it comes with
+	Below string `json:"below"` // relative to that mount's source
+}
+
+// snapshotName is the snapshot's place among the images.
+const snapshotName = "tare.json"
+
+func (cp *checkpoint) saveSnapshot() error {
+	return sys.ReplaceFileAt(cp.criu.Images, snapshotName, document.Encode(&cp.snapshot), 0o600)
+}
+
+func loadSnapshot(images *os.File) (s snapshot, err error) {
+	raw, err := sys.ReadFileAt(images, snapshotName)
+	if err != nil {
+		return s, fmt.Errorf("image directory: %w: was it written by tare checkpoint?", err)
+	}
+	if err := document.Decode(raw, &s); err != nil {
+		return s, &os.PathError{Op: "decode", Path: filepath.Join(images.Name(), snapshotName), Err: err}
+	}
+	return s, nil
+}
+
+// look finds the mounts and standard streams that are the host's, and has CRIU leave them out.
+func (cp *checkpoint) look() error {
+	mounts, err := cp.mountTable()
+	if err != nil {
+		return err
+	}
+	if err := cp.lookAtMounts(mounts); err != nil {
+		return err
+	}
+	for _, b := range cp.snapshot.Mounts {
+		cp.criu.External = append(cp.criu.External, "mnt["+b.Path+"]:"+b.Path)
+	}
+	for fd := range 3 {
+		name, err := cp.descriptor(fd, mounts)
+		if err != nil {
+			return err
+		}
+		cp.snapshot.Descriptors = append(cp.snapshot.Descriptors, name)
+		if strings.HasPrefix(name, "file[") && !slices.Contains(cp.criu.External, name) {
+			cp.criu.External = append(cp.criu.External, name)
+		}
+	}
+	return nil
+}
+
+// behind opens what a magic link of the init process's leads to. The caller closes it.
+func (cp *checkpoint) behind(link string) (int, error) {
+	return sys.Openat(int(cp.proc.File().Fd()), strconv.Itoa(cp.container.state.InitPid)+"/"+link, unix.O_PATH)
+}
+
+// mountTable is the container's.
+func (cp *checkpoint) mountTable() ([]*mountinfo.Info, error) {
+	f, err := cp.proc.Open(strconv.Itoa(cp.container.state.InitPid)+"/mountinfo", unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return mountinfo.GetMountsFromReader(f, nil)
+}
+
+// lookAtMounts finds what the config's bind mounts have brought. A mount belongs to the one of the config's whose destination
+// it is at or nearest below. What tare itself has put over paths of it, to mask them, CRIU makes again.
+func (cp *checkpoint) lookAtMounts(mounts []*mountinfo.Info) error {
+	fd, err := cp.behind("root")
+	if err != nil {
+		return err
+	}
+	root := fsroot.New(fd)
+	defer root.Close()
+	own := make([]string, len(cp.spec.Mounts))
+	for i := range cp.spec.Mounts {
+		if own[i], err = resolved(root, cp.spec.Mounts[i].Destination); err != nil {
+			return fmt.Errorf("mounts[%d].destination (/mounts/%d/destination): %w", i, i, err)
+		}
+	}
+	masks := slices.Concat(cp.spec.Linux.MaskedPaths, cp.spec.Linux.ReadonlyPaths)
+	for _, m := range mounts {
+		i := nearest(own, m.Mountpoint)
+		if i < 0 || slices.Contains(masks, m.Mountpoint) || !isBind(&cp.spec.Mounts[i]) {
+			continue
+		}
+		cp.snapshot.Mounts = append(cp.snapshot.Mounts, bound{Path: m.Mountpoint, Mount: i, Below: strings.TrimPrefix(m.Mountpoint[len(own[i]):], "/")})
+	}
+	return nil
+}
+
+func isBind(m *specs.Mount) bool {
+	opts, err := mountopt.Parse(m.Options)
+	return err == nil && (m.Type == "bind" || opts.Has(mountopt.Bind)) && !opts.Has(mountopt.Remount)
+}
+
+// nearest is the index of the last of the longest of paths that p is at or below; -1 for none.
+func nearest(paths []string, p string) int {
+	best := -1
+	for i, q := range paths {
+		if (p == q || strings.HasPrefix(p, strings.TrimSuffix(q, "/")+"/")) && (best < 0 || len(q) >= len(paths[best])) {
+			best = i
+		}
+	}
+	return best
+}
+
+// resolved is a path of the container's with its links resolved.
+func resolved(root *fsroot.Root, unsafePath string) (string, error) {
+	fd, err := root.Open(unsafePath)
+	if err != nil {
+		return "", err
+	}
+	defer sys.Close(fd)
+	return sys.Readlinkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd))
+}
+
+// descriptor names one of the first process's descriptors for a restore.
+func (cp *checkpoint) descriptor(fd int, mounts []*mountinfo.Info) (string, error) {
+	file, err := cp.behind("fd/" + strconv.Itoa(fd))
+	if errors.Is(err, unix.ENOENT) {
+		return "", nil // closed
+	}
+	if err != nil {
+		return "", err
+	}
+	defer sys.Close(file)
+	st, err := sys.Statx(file)
+	if err != nil {
+		return "", err
+	}
+	fs, err := sys.Fstatfs(file)
+	switch {
+	case err != nil:
+		return "", err
+	case fs.Type == unix.PIPEFS_MAGIC:
+		return fmt.Sprintf("pipe:[%d]", st.Ino), nil
+	case fs.Type == unix.SOCKFS_MAGIC:
+		return fmt.Sprintf("socket:[%d]", st.Ino), nil
+	}
+	if slices.ContainsFunc(mounts, func(m *mountinfo.Info) bool { return uint64(m.ID) == st.Mnt_id }) {
+		return "", nil // the container's own
+	}
+	return fmt.Sprintf("file[%x:%x]", st.Mnt_id, st.Ino), nil
+}
+
+// freezer is the directory that freezes the container's processes.
+func freezer(s *cgroups.State) string {
+	for i := range s.V1 {
+		if slices.Contains(s.V1[i].Controllers, "freezer") {
+			return s.V1[i].Path()
+		}
+	}
+	return s.Path
+}
+
+// sources gives CRIU what stands for the mounts of a snapshot, by the config. The snapshot may name any place below a source, but none outside.
+func (s *snapshot) sources(spec *specs.Spec, bundleDir string) (external []string, err error) {
+	for _, b := range s.Mounts {
+		if b.Mount < 0 || b.Mount >= len(spec.Mounts) || !isBind(&spec.Mounts[b.Mount]) {
+			return nil, fmt.Errorf("the mount at %s was one of the host's: config.json has no bind mount /mounts/%d for it", b.Path, b.Mount)
+		}
+		if b.Below != "" && !filepath.IsLocal(b.Below) {
+			return nil, fmt.Errorf("%s: mount at %s: %q is no path below its source", snapshotName, b.Path, b.Below)
+		}
+		source := spec.Mounts[b.Mount].Source
+		if !filepath.IsAbs(source) {
+			source = filepath.Join(bundleDir, source)
+		}
+		external = append(external, "mnt["+b.Path+"]:"+path.Join(source, b.Below))
+	}
+	return external, nil
+}
+
+// streams gives CRIU our standard streams for those of the snapshot.
+func (s *snapshot) streams() (all []criu.Inherited, err error) {
+	for fd, key := range s.Descriptors {
+		if key == "" || fd > 2 {
+			continue
+		}
+		own, err := sys.Dup(fd)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, criu.Inherited{Key: key, File: os.NewFile(uintptr(own), key)})
+	}
+	return all, nil
+}
