@@ -111,7 +111,12 @@ func TestCompletion(t *testing.T) {
 				want []string
 			}{
 				{"tare del", []string{"delete"}},
-				{"tare re", []string{"resume"}},
+				{"tare re", []string{"restore", "resume"}},
+				{"tare restore --manage-cgroups-mode s", []string{"soft", "strict"}},
+				{"tare checkpoint --empty-ns ", []string{"network"}},
+				{"tare restore --image-path " + in, []string{"db", "web"}},
+				{"tare --root " + c.Root + " checkpoint ", there},
+				{"tare --root " + c.Root + " restore ", nil},
 				{"tare --ro", []string{"--root", "--rootless"}},
 				{"tare --log-format ", []string{"json", "text"}},
 				{"tare --log-format=", []string{"json", "text"}},

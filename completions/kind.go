@@ -106,13 +106,15 @@ func kindOfValue(command string, o cli.Option) (kind, error) {
 		return kind{Name: directories}, nil
 	case "FILE", "PATH":
 		return kind{Name: files_}, nil
-	case "FORMAT", "WHEN":
+	case "FORMAT", "WHEN", "MODE":
 		return choices(command, o)
 	case "ARCH":
 		return kind{words, architectures()}, nil
+	case "network": // the only name
+		return kind{words, []string{o.Value}}, nil
 	case "CAP":
 		return kind{words, creds.Names()}, nil
-	case "N", "SIZE", "USECS", "LIST", "SCHEMA", "TIME", "VAR=VALUE", "UID[:GID]", "GID", "PROFILE", "LABEL":
+	case "N", "SIZE", "USECS", "LIST", "SCHEMA", "TIME", "VAR=VALUE", "UID[:GID]", "GID", "PROFILE", "LABEL", "HOST:PORT", "TYPE:NAME", "TYPE:LABEL":
 		return kind{Name: nothing}, nil
 	}
 	return kind{}, fmt.Errorf("%s %s %s: completions/kind.go does not say what completes it", command, o.Names[0], o.Value)
@@ -147,6 +149,8 @@ func choices(command string, o cli.Option) (kind, error) {
 	switch {
 	case o.Names[0] == "--rootless":
 		all = []string{"true", "false", "auto"}
+	case o.Names[0] == "--manage-cgroups-mode":
+		all = []string{"soft", "full", "strict", "ignore"}
 	case o.Names[0] == "--log-format", command == "check":
 		all = []string{"text", "json"}
 	}

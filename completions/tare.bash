@@ -13,6 +13,8 @@ _tare_options() {
     'pause') names='--help -h' ;;
     'resume') names='--help -h' ;;
     'update') names='--resources -r --memory --memory-swap --memory-reservation --cpu-quota --cpu-period --cpu-burst --cpu-share --cpu-idle --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --l3-cache-schema --mem-bw-schema --help -h' ;;
+    'checkpoint') names='--image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --lazy-pages --link-remap --auto-dedup --manage-cgroups-mode --empty-ns --parent-path --leave-running --pre-dump --tcp-skip-in-flight --status-fd --page-server --help -h' ;;
+    'restore') names='--bundle -b --pid-file --console-socket --pidfd-socket --preserve-fds --no-pivot --no-new-keyring --image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --lazy-pages --link-remap --auto-dedup --manage-cgroups-mode --empty-ns --detach -d --no-subreaper --tcp-close --lsm-profile --lsm-mount-context --help -h' ;;
     'state') names='--help -h' ;;
     'list') names='--format -f --quiet -q --help -h' ;;
     'ps') names='--format -f --help -h' ;;
@@ -75,6 +77,24 @@ _tare_value() {
     'update --blkio-weight') kind=-none ;;
     'update --l3-cache-schema') kind=-none ;;
     'update --mem-bw-schema') kind=-none ;;
+    'checkpoint --image-path') kind=-dir ;;
+    'checkpoint --work-path') kind=-dir ;;
+    'checkpoint --manage-cgroups-mode') kind='soft full strict ignore' ;;
+    'checkpoint --empty-ns') kind='network' ;;
+    'checkpoint --parent-path') kind=-dir ;;
+    'checkpoint --status-fd') kind=-none ;;
+    'checkpoint --page-server') kind=-none ;;
+    'restore --bundle' | 'restore -b') kind=-dir ;;
+    'restore --pid-file') kind=-file ;;
+    'restore --console-socket') kind=-file ;;
+    'restore --pidfd-socket') kind=-file ;;
+    'restore --preserve-fds') kind=-none ;;
+    'restore --image-path') kind=-dir ;;
+    'restore --work-path') kind=-dir ;;
+    'restore --manage-cgroups-mode') kind='soft full strict ignore' ;;
+    'restore --empty-ns') kind='network' ;;
+    'restore --lsm-profile') kind=-none ;;
+    'restore --lsm-mount-context') kind=-none ;;
     'list --format' | 'list -f') kind='table json' ;;
     'ps --format' | 'ps -f') kind='table json' ;;
     'events --interval') kind=-none ;;
@@ -98,6 +118,7 @@ _tare_argument() {
     'pause 0') kind=-id ;;
     'resume 0') kind=-id ;;
     'update 0') kind=-id ;;
+    'checkpoint 0') kind=-id ;;
     'state 0') kind=-id ;;
     'ps 0') kind=-id ;;
     'events 0') kind=-id ;;
@@ -114,7 +135,7 @@ _tare_argument() {
 # _tare_commands COMMAND: those below it, as names.
 _tare_commands() {
     case $1 in
-    '' | help) names='run create start exec kill delete pause resume update state list ps events spec check features seccomp help' ;;
+    '' | help) names='run create start exec kill delete pause resume update checkpoint restore state list ps events spec check features seccomp help' ;;
     'seccomp') names='show diff' ;;
     *) names= ;;
     esac

@@ -51,7 +51,8 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"bogus", 3, "No help topic for 'bogus'"},
 		{"exec", 1, `tare: "exec" requires a minimum of 1 argument(s), got 0 (see tare exec --help)`},
-		{"checkpoint --help", 3, "No help topic for 'checkpoint'"},
+		{"checkpoint", 1, `tare: "checkpoint" requires exactly 1 argument(s)`},
+		{"restore --lsm-mount-context", 1, "flag needs an argument: --lsm-mount-context"},
 		{"help bogus", 3, "No help topic for 'bogus'"},
 		{"--bogus", 1, "flag provided but not defined: -bogus (see tare --help)"},
 		{"state --bogus web", 1, "flag provided but not defined: -bogus (see tare state --help)"},

@@ -57,7 +57,7 @@ func (o *createOptions) flags() []cli.Flag {
 		stringFlag(&o.consoleSocket, "send the terminal's master to the UNIX socket `PATH`", "console-socket"),
 		stringFlag(&o.pidfdSocket, "send a pidfd of the first process to the UNIX socket `PATH`", "pidfd-socket"),
 		intFlag(&o.preserveFDs, "hand on `N` more open files: descriptors 3 to N+2", "preserve-fds"),
-		boolFlag(&o.noPivot, "move the root, no pivot_root: for a host that runs from its initramfs", "no-pivot"),
+		boolFlag(&o.noPivot, "move the root, no pivot_root: for a host that runs from initramfs", "no-pivot"),
 		boolFlag(&o.noNewKeyring, "keep the caller's session keyring", "no-new-keyring"),
 	}
 }
