@@ -21,6 +21,10 @@ const (
 	AnnotationVersion = "org.tare.version"
 	AnnotationCommit  = "org.tare.commit"
 	AnnotationSeccomp = "org.tare.seccomp.engine" // what compiles profiles
+
+	// That there is checkpoint and restore, under the name by which callers know it. Like the rest of the document it tells of the program:
+	// whether there is a CRIU that works, the host says.
+	AnnotationCheckpoint = "org.opencontainers.runc.checkpoint.enabled"
 )
 
 // For makes the document of the build with this version and commit. What is empty is left out.
@@ -68,7 +72,7 @@ func seccompFeatures() *features.Seccomp {
 }
 
 func annotations(version, commit string) map[string]string {
-	all := map[string]string{AnnotationSeccomp: seccomp.Engine()}
+	all := map[string]string{AnnotationSeccomp: seccomp.Engine(), AnnotationCheckpoint: "true"}
 	if version != "" {
 		all[AnnotationVersion] = version
 	}

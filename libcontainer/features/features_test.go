@@ -66,6 +66,9 @@ func TestDocument(t *testing.T) {
 	if got, want := f.Annotations[AnnotationSeccomp], seccomp.Engine(); got != want || want == "" {
 		t.Errorf("seccomp engine %q, want %q", got, want)
 	}
+	if got := f.Annotations[AnnotationCheckpoint]; got != "true" {
+		t.Errorf("checkpoint enabled: %q", got)
+	}
 	if a := For("1.0", "abc").Annotations; a[AnnotationVersion] != "1.0" || a[AnnotationCommit] != "abc" {
 		t.Errorf("annotations %v", a)
 	}

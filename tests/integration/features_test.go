@@ -36,11 +36,12 @@ var featureLists = map[string]func(*testing.T, []string){
 
 // featureValues are the proofs of single values that are there.
 var featureValues = map[string]func(*testing.T, string){
-	"ociVersionMin":                       proveVersion,
-	"ociVersionMax":                       proveVersion,
-	"annotations.org.tare.version":        proveBuild,
-	"annotations.org.tare.commit":         proveBuild,
-	"annotations.org.tare.seccomp.engine": proveBuild,
+	"ociVersionMin":                                          proveVersion,
+	"ociVersionMax":                                          proveVersion,
+	"annotations.org.tare.version":                           proveBuild,
+	"annotations.org.tare.commit":                            proveBuild,
+	"annotations.org.tare.seccomp.engine":                    proveBuild,
+	"annotations.org.opencontainers.runc.checkpoint.enabled": proveCheckpoint,
 }
 
 // featureSwitches are the proofs of what is on.
@@ -162,6 +163,16 @@ func proveVersion(t *testing.T, version string) {
 func proveBuild(t *testing.T, value string) {
 	if out := NewContainer(t).Tare("--version").OK(t).Stdout; !strings.Contains(out, value) {
 		t.Errorf("--version says %q, without %q", out, value)
+	}
+}
+
+// proveCheckpoint finds the commands: what they do without a CRIU that works, TestPodman_CheckpointThatFails and its neighbours say.
+func proveCheckpoint(t *testing.T, value string) {
+	if value != "true" {
+		t.Errorf("checkpoint: %q", value)
+	}
+	for _, name := range []string{"checkpoint", "restore"} {
+		NewContainer(t).Tare(name, "--help").OK(t)
 	}
 }
 
