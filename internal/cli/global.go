@@ -27,7 +27,7 @@ func (g *globalOptions) flags() []cli.Flag {
 		boolFlag(&g.debug, "log what is done, and where in the program", "debug"),
 		boolFlag(&g.systemdCgroup, "let systemd make the cgroup: cgroupsPath is slice:prefix:name", "systemd-cgroup"),
 		stringFlag(&g.rootless, "go on if cgroups may not be changed: `WHEN` is true, false or auto", "rootless"),
-		// Old callers still name the criu binary; nobody looks at it any more.
+		// Old callers still name the criu binary. It is the one in PATH all the same, as with runc from 1.2 on.
 		hiddenFlag(&g.criu, "criu"),
 	}
 }

@@ -30,9 +30,9 @@ They are not among these calls, as CRIU works on few of the machines that tests 
 |---|---|
 | logs go to the image directory where there is no ` + "`--work-path`" + ` | runc puts them into the state directory, which goes with the container |
 | an error quotes the first two errors of CRIU's, and the log's path | runc says ` + "`criu failed: type DUMP errno 0`" + ` and the name |
-| what CRIU would lose, or could not bring back, is refused, with the field | some of it comes to light at the restore, or not at all |
+| what CRIU would lose, or could not bring back, is refused, with the field | runc lets CRIU try |
 | ` + "`tare.json`" + ` stands beside CRIU's images | runc writes ` + "`descriptors.json`" + `: neither restores what the other has written |
-| a checkpoint that is refused makes no directory | |
+| ` + "`--criu PATH`" + ` is accepted and ignored: ` + "`criu`" + ` is looked for in PATH | runc 1.1 obeys; later versions do not |
 | ` + "`/etc/criu/tare.conf`" + ` is read before ` + "`/etc/criu/runc.conf`" + ` | |
 | ` + "`restore --preserve-fds`" + `, ` + "`--pidfd-socket`" + `, ` + "`--no-new-keyring`" + `, ` + "`--tcp-close`" + `; ` + "`--manage-cgroups-mode ignore`" + `, ` + "`--link-remap`" + `, ` + "`--tcp-skip-in-flight`" + ` | runc 1.1 does not have them |
 `
