@@ -108,9 +108,16 @@ func TestShim_CheckpointOfPausedContainer(t *testing.T) {
 	needBrokenCRIU(t)
 	m := newCheckpointed(t, Args("sleep"))
 	pid := m.running()
+	work := Dir(t)
+	if err := os.Symlink(work, m.work()); err != nil { // in a bundle of the shim's it is one
+		t.Fatal(err)
+	}
 	m.silent("pause", m.ID)
 	res := m.checkpoint("--leave-running").Fails(t, "criu failed: ", m.work()+"/dump.log")
 	oneLine(t, res)
+	if _, err := os.Stat(filepath.Join(work, "dump.log")); err != nil {
+		t.Error(err)
+	}
 	m.WaitStatus("paused")
 	m.silent("resume", m.ID)
 	m.goesOn(pid)
