@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
 )
@@ -94,6 +95,7 @@ func TestPodman_CheckpointThatFails(t *testing.T) {
 		}
 		m.goesOn(pid)
 	}
+	m.noImages()
 	if left := HostMounts(t, m.Marks()...); len(left) != 0 {
 		t.Errorf("mounts: %q", left)
 	}
@@ -172,6 +174,7 @@ func TestDocker_CheckpointWithoutCRIU(t *testing.T) {
 	m.env = []string{"PATH=" + Dir(t)}
 	pid := m.running()
 	oneLine(t, m.checkpoint().Fails(t, "criu", "$PATH", "install it"))
+	m.noImages()
 	m.goesOn(pid)
 	m.silent("delete", "--force", m.ID)
 	if err := os.Remove(m.pidFile()); err != nil { // of the create
@@ -268,6 +271,7 @@ func TestDocker_RestoreFromStrangeFiles(t *testing.T) {
 		"empty directory": {func(string) error { return nil }, "was it written by tare checkpoint?"},
 		"link":            {func(path string) error { return os.Symlink("/etc/passwd", path) }, "tare.json"},
 		"directory":       {func(path string) error { return os.Mkdir(path, 0o700) }, "tare.json"},
+		"fifo":            {func(path string) error { return unix.Mkfifo(path, 0o600) }, "tare.json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -300,6 +304,48 @@ func TestShim_RestoreThatFails(t *testing.T) {
 		t.Error(err)
 	}
 	m.goesOn(m.running()) // the name is free, and the bundle as good as before
+}
+
+// Whoever ends the shim or the runtime meanwhile leaves nothing that delete does not remove: CRIU is in the cgroup by then. This one hangs.
+func TestShim_RestoreKilledMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			m := newCheckpointed(t, Args("sleep"))
+			m.hangingCRIU()
+			m.snapshot(`{"descriptors": ["", "", ""], "mounts": []}`)
+			cmd := m.command("restore", "--image-path", m.images(), "--work-path", m.work(), "--detach", "--bundle", m.Dir, m.ID)
+			Begin(t, cmd)
+			Eventually(t, "CRIU in the cgroup", func() bool {
+				return slices.ContainsFunc(Processes(t, m.Dir+"/bin/criu"), func(p Proc) bool { return strings.Contains(p.Cgroup, m.ID) })
+			})
+			if err := unix.Kill(cmd.Process.Pid, signal); err != nil {
+				t.Fatal(err)
+			}
+			Finish(t, cmd)
+			m.silent("delete", "--force", m.ID)
+			m.nothing()
+		})
+	}
+}
+
+// hangingCRIU puts one into PATH that never answers.
+func (m *manager) hangingCRIU() {
+	m.t.Helper()
+	bin := filepath.Join(m.Dir, "bin")
+	if err := os.Mkdir(bin, 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte("#!/bin/sh\nwhile :; do sleep 60; done\n"), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	m.env = []string{"PATH=" + bin + ":/usr/sbin:/usr/bin:/sbin:/bin"}
+	m.t.Cleanup(func() {
+		for _, p := range Processes(m.t, bin, m.ID) {
+			_ = unix.Kill(p.PID, unix.SIGKILL)
+		}
+	})
 }
 
 // A link in the image is not followed to make a mount point.
