@@ -57,13 +57,15 @@ tables: ## make the tables of system calls anew, from the kernel source that Deb
 # What cgroup v2 and its controllers make a difference to. The whole of tests/integration takes an emulated machine half an hour: IN_GUEST=.
 IN_GUEST ?= ^Test(CPULimit|Cgroup|Cpuset|DefaultDevices|DelegatedCgroup|Devices|DeleteWhile|Events|Exec(Cgroup|FullCgroup|InnerCgroup|Paused|States|AsUser|Process)|Hugepage|IDMapped(Binds|Container)|IOWeight|JoinedPID|JoinedUser|KillAll|Lifecycle|Limits|MemoryLimit|Pause|Pids|Ps|Rootless|Throttle|Tiny|Update|Without)
 
-test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, and those of labels with AppArmor and SELinux
+test-vm: tare ## run the cgroup and integration tests on a pure cgroup v2 guest in QEMU, the systemd driver's on one with systemd, those of checkpoint with CRIU, and those of labels with AppArmor and SELinux
 	$(GO) build -o tests/vm/vm ./tests/vm
 	./tests/vm/vm -guest small -bin ./tare -tests ./cgroups/...
 	./tests/vm/vm -guest small -bin ./tare -timeout 60m -test-timeout 45m -tests ./tests/integration -run '$(IN_GUEST)'
 	./tests/vm/vm -guest small -bin ./tare -timeout 40m -test-timeout 30m -tests ./tests/managers
 	./tests/vm/vm -guest systemd -mem 3072 -bin ./tare -timeout 40m -test-timeout 25m \
 	  -tests ./cgroups,./tests/integration,./tests/managers -run '^Test(Unit|Systemd|Rootless|EveryManager)'
+	./tests/vm/vm -guest small -with criu,iptables,iproute2 -mem 2048 -timeout 15m -test-timeout 10m -bin ./tare \
+	  -tests ./tests/integration,./tests/managers -run 'Checkpoint|Restore'
 	./tests/vm/vm -guest small -with apparmor -bin ./tare -tests ./tests/integration -run '^Test(AppArmor|Labels)'
 	./tests/vm/vm -guest small -with secilc -append 'lsm=selinux enforcing=1' -bin ./tare \
 	  -tests ./tests/integration -run '^Test(SELinux|Labels)'

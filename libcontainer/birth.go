@@ -88,7 +88,7 @@ func (c *creation) settle(config *proto.Config) error {
 		err = c.delegate()
 	}
 	if err == nil {
-		err = c.identify()
+		err = c.identify(c.init.Pid, c.init.OwnPidNS)
 	}
 	if err == nil {
 		err = c.init.Configure(config)
@@ -117,17 +117,18 @@ func undoText(err error) string {
 	return "; and ending the init process: " + err.Error()
 }
 
-func (c *creation) identify() error {
+// identify keeps which process is the container's first, for who comes later: its pid may be another's then.
+func (c *creation) identify(pid int, ownPIDNS bool) error {
 	proc, err := procfs.Open()
 	if err != nil {
 		return err
 	}
 	defer proc.Close()
-	stat, err := proc.Stat(c.init.Pid)
+	stat, err := proc.Stat(pid)
 	if err != nil {
 		return err
 	}
-	c.state.InitPid, c.state.InitStart, c.state.OwnPidNS = c.init.Pid, stat.StartTime, c.init.OwnPidNS
+	c.state.InitPid, c.state.InitStart, c.state.OwnPidNS = pid, stat.StartTime, ownPIDNS
 	return nil
 }
 

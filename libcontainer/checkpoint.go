@@ -80,14 +80,8 @@ func (c *Container) Checkpoint(o CheckpointOptions) error {
 	if o.PreDump {
 		return criu.PreDump(&cp.criu, ignoreEvent)
 	}
-	if err := cp.saveSnapshot(); err != nil {
+	if err := cp.dump(); err != nil || o.LeaveRunning {
 		return err
-	}
-	if err := criu.Dump(&cp.criu, ignoreEvent); err != nil {
-		return err
-	}
-	if o.LeaveRunning {
-		return nil
 	}
 	return c.delete(DeleteOptions{Force: true, Warn: o.Warn})
 }

@@ -27,7 +27,7 @@ type RestoreOptions struct {
 	NoSubreaper bool // do not adopt the container's orphans while waiting
 	TCPClose    bool // connections that were established are closed
 
-	LSMProfile      string // TYPE:NAME in place of what the processes had
+	LSMProfile      string // TYPE:LABEL in place of what the processes had
 	LSMMountContext string
 }
 
@@ -231,7 +231,8 @@ func (r *restoration) reopen() error {
 	return nil
 }
 
-// adoptServer has CRIU in the container's cgroup where that is made with a first process, and tells it where the cgroup is.
+// adoptServer has CRIU in the container's cgroup where that is made with a first process, and tells it where the cgroup is. Until there is an init
+// process CRIU stands for it: a delete ends it, if we are killed meanwhile.
 func (r *restoration) adoptServer(pid int) error {
 	if err := r.cgroup.Adopt(pid); err != nil {
 		return err
@@ -245,6 +246,9 @@ func (r *restoration) adoptServer(pid int) error {
 	}
 	if st.Path == "" && len(st.V1) == 0 {
 		r.criu.Cgroups = criu.CgroupsIgnored
+	}
+	if err := r.identify(pid, false); err != nil {
+		return err
 	}
 	return r.saveState()
 }
@@ -269,7 +273,7 @@ func (r *restoration) on(e criu.Event) error {
 func (r *restoration) record() error {
 	r.foreground.arm(r.console.ours > 0)
 	r.foreground.aim(r.init.Pidfd)
-	err := r.identify()
+	err := r.identify(r.init.Pid, r.init.OwnPidNS)
 	if err == nil {
 		err = r.dir.SaveConfig(r.bundle.Raw)
 	}

@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -41,17 +42,33 @@ type bound struct {
 // snapshotName is the snapshot's place among the images.
 const snapshotName = "tare.json"
 
-func (cp *checkpoint) saveSnapshot() error {
-	return sys.ReplaceFileAt(cp.criu.Images, snapshotName, document.Encode(&cp.snapshot), 0o600)
+// dump has the snapshot written first: once CRIU is done, the processes are gone. Without images it would be taken for a checkpoint.
+func (cp *checkpoint) dump() error {
+	if err := sys.ReplaceFileAt(cp.criu.Images, snapshotName, document.Encode(&cp.snapshot), 0o600); err != nil {
+		return err
+	}
+	err := criu.Dump(&cp.criu, ignoreEvent)
+	if err != nil {
+		err = errors.Join(err, sys.Unlinkat(int(cp.criu.Images.Fd()), snapshotName))
+	}
+	return err
 }
 
 func loadSnapshot(images *os.File) (s snapshot, err error) {
-	raw, err := sys.ReadFileAt(images, snapshotName)
+	f, err := sys.OpenAt(images, snapshotName, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK) // a fifo's writer is not waited for
 	if err != nil {
 		return s, fmt.Errorf("image directory: %w: was it written by tare checkpoint?", err)
 	}
-	if err := document.Decode(raw, &s); err != nil {
-		return s, &os.PathError{Op: "decode", Path: filepath.Join(images.Name(), snapshotName), Err: err}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return s, errors.Join(err, fmt.Errorf("image directory: %s is no regular file", f.Name()))
+	}
+	raw, err := io.ReadAll(f)
+	if err == nil {
+		err = document.Decode(raw, &s)
+	}
+	if err != nil {
+		return s, &os.PathError{Op: "decode", Path: f.Name(), Err: err}
 	}
 	return s, nil
 }

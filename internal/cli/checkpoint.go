@@ -28,7 +28,7 @@ NAME checkpoint --image-path /srv/web/images web
 NAME restore --image-path /srv/web/images --bundle /srv/web --detach web
 `,
 		Flags: append(o.flags(),
-			stringFlag(&co.ParentPath, "the memory is what has changed since the images in `DIR`, relative to --image-path", "parent-path"),
+			stringFlag(&co.ParentPath, "save what has changed since `DIR`, relative to --image-path", "parent-path"),
 			boolFlag(&co.LeaveRunning, "let the container go on", "leave-running"),
 			boolFlag(&co.PreDump, "write the memory alone, and let the container go on", "pre-dump"),
 			boolFlag(&co.TCPSkipInFlight, "leave out connections that are not established yet", "tcp-skip-in-flight"),
@@ -76,7 +76,7 @@ func (o *criuOptions) flags() []cli.Flag {
 		boolFlag(&o.LazyPages, "memory comes when it is needed (userfaultfd)", "lazy-pages"),
 		boolFlag(&o.LinkRemap, "link files that were unlinked and are open", "link-remap"),
 		boolFlag(&o.AutoDedup, "drop memory from images that others have", "auto-dedup"),
-		stringFlag(&o.Cgroups, "restore properties of cgroups in `MODE` soft, full, strict or ignore", "manage-cgroups-mode"),
+		stringFlag(&o.Cgroups, "cgroup properties: `MODE` is soft, full, strict or ignore", "manage-cgroups-mode"),
 		listFlag(&o.empty, "leave what is in the namespace `network` to hooks", "empty-ns"),
 	}
 }

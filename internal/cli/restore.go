@@ -29,7 +29,7 @@ NAME restore --image-path /srv/web/images --bundle /srv/web --detach web
 			boolFlag(&ro.Detach, "leave once the container's processes run", "detach", "d"),
 			boolFlag(&ro.NoSubreaper, "do not adopt the container's orphaned processes", "no-subreaper"),
 			boolFlag(&ro.TCPClose, "close TCP connections that were established", "tcp-close"),
-			stringFlag(&ro.LSMProfile, "the processes get the label `TYPE:NAME`: selinux:… or apparmor:…", "lsm-profile"),
+			stringFlag(&ro.LSMProfile, "the processes get the label `TYPE:LABEL`: selinux:… or apparmor:…", "lsm-profile"),
 			stringFlag(&ro.LSMMountContext, "mounts get the SELinux label `LABEL`", "lsm-mount-context")),
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := a.wantArgs(c, 1, 1); err != nil {

@@ -263,7 +263,7 @@ func TestCheckpoint_RestoreInTheForeground(t *testing.T) {
 	cmd := c.Command("restore", "--image-path", images, "--bundle", c.Dir, c.ID)
 	cmd.Stdout, cmd.Stderr = writer, writer
 	Begin(t, cmd)
-	Eventually(t, "the container", func() bool { return c.Tare("kill", c.ID, "0").Code == 0 })
+	c.WaitStatus(specs.StateRunning)
 	if err := cmd.Process.Signal(unix.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

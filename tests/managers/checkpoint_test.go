@@ -306,7 +306,7 @@ func TestShim_RestoreThatFails(t *testing.T) {
 	m.goesOn(m.running()) // the name is free, and the bundle as good as before
 }
 
-// Whoever ends the shim or the runtime meanwhile leaves nothing that delete does not remove: CRIU is in the cgroup by then. This one hangs.
+// Whoever ends the shim or the runtime meanwhile leaves nothing that delete does not remove: CRIU is known by then. This one hangs.
 func TestShim_RestoreKilledMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
@@ -317,8 +317,8 @@ func TestShim_RestoreKilledMeanwhile(t *testing.T) {
 			m.snapshot(`{"descriptors": ["", "", ""], "mounts": []}`)
 			cmd := m.command("restore", "--image-path", m.images(), "--work-path", m.work(), "--detach", "--bundle", m.Dir, m.ID)
 			Begin(t, cmd)
-			Eventually(t, "CRIU in the cgroup", func() bool {
-				return slices.ContainsFunc(Processes(t, m.Dir+"/bin/criu"), func(p Proc) bool { return strings.Contains(p.Cgroup, m.ID) })
+			Eventually(t, "CRIU in the state", func() bool {
+				return slices.ContainsFunc(Processes(t, m.Dir+"/bin/criu"), func(p Proc) bool { return p.PID == m.State().Pid })
 			})
 			if err := unix.Kill(cmd.Process.Pid, signal); err != nil {
 				t.Fatal(err)
@@ -337,7 +337,10 @@ func (m *manager) hangingCRIU() {
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		m.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte("#!/bin/sh\nwhile :; do sleep 60; done\n"), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte("#!/bin/sh\nread word <$0.fifo\n"), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(bin, "criu.fifo"), 0o600); err != nil {
 		m.t.Fatal(err)
 	}
 	m.env = []string{"PATH=" + bin + ":/usr/sbin:/usr/bin:/sbin:/bin"}
