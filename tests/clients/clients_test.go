@@ -120,6 +120,49 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// What a run with one client finds takes the place of what it was, and nothing else.
+func TestReport_Merge(t *testing.T) {
+	r, later := oneCell(failed, passed), oneCell(passed, skipped)
+	later.Runtimes = append(later.Runtimes, ociRuntime{Name: "crun"})
+	later.Clients = []drivenClient{{Name: "docker", Version: "Docker 1"}, {Name: "podman", Absent: "gone"}}
+	later.Cells = append(later.Cells[:1], cell{Client: "docker", Runtime: "crun", Feature: "run", Outcome: passed})
+	r.merge(later)
+	if names := r.runtimeNames(); !slices.Equal(names, []string{"tare", "runc", "crun"}) {
+		t.Errorf("runtimes %v", names)
+	}
+	if len(r.Clients) != 2 || r.Clients[0].Name != "docker" || r.Clients[1].Version != "podman 4" {
+		t.Errorf("clients %+v", r.Clients)
+	}
+	var got []string
+	for _, c := range r.Cells {
+		got = append(got, c.Client+" "+c.Runtime+" "+string(c.Outcome))
+	}
+	if want := []string{"docker crun passed", "podman tare passed", "podman runc passed"}; !slices.Equal(got, want) {
+		t.Errorf("cells %q, want %q", got, want)
+	}
+}
+
+func TestOptions_Plays(t *testing.T) {
+	for pattern, want := range map[string]int{"": len(clients), "^docker$": 1, "docker": 2, "docker, systemd": 1, "nothing": 0} {
+		var o options
+		if err := o.wants(pattern); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for i := range clients {
+			if o.plays(&clients[i]) {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%q: %d clients, want %d", pattern, n, want)
+		}
+	}
+	if err := new(options).wants("("); err == nil {
+		t.Error("no regular expression is taken")
+	}
+}
+
 // The document's list of features is the program's.
 func TestFeaturesDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/clients.md")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,10 +18,10 @@ import (
 type options struct {
 	runtime     string
 	peers       list
-	clients     list          // parts of names; empty: all
-	features    list          // names; empty: all
-	environment string        // of the machine: what the deviations are recorded for
-	limit       time.Duration // of one feature
+	clients     []*regexp.Regexp // their names match one of them; nil: all
+	features    list             // names; empty: all
+	environment string           // of the machine: what the deviations are recorded for
+	limit       time.Duration    // of one feature
 	slow        int
 	deviations  string
 	json, log   string
@@ -42,7 +43,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.runtime, "runtime", "./tare", "the runtime `FILE`")
 	flag.Var(&o.peers, "peer", "a runtime to compare with, `NAME` or FILE (repeatable)")
-	flag.Var(&o.clients, "client", "only clients whose name contains `TEXT` (repeatable)")
+	flag.Func("client", "only clients whose name matches `REGEXP` (repeatable)", o.wants)
 	flag.Var(&o.features, "feature", "only the feature `NAME` (repeatable)")
 	flag.StringVar(&o.environment, "environment", "", "`NAME` of the machine in the table: hybrid or vm; default vm where cgroup v2 is alone")
 	flag.DurationVar(&o.limit, "limit", 2*time.Minute, "end of a single feature; a suite has four times as long")
@@ -50,7 +51,7 @@ func main() {
 	flag.StringVar(&o.deviations, "deviations", "tests/clients/deviations.txt", "cells of tare that are explained")
 	flag.StringVar(&o.json, "json", "", "write all cells to `FILE`")
 	flag.StringVar(&o.log, "log", "", "keep what the commands said below `DIR`")
-	flag.Var(&o.from, "from", "take the cells of earlier runs from `FILE`, and run nothing (repeatable)")
+	flag.Var(&o.from, "from", "take the cells of earlier runs from `FILE`, the last run's of each, and run nothing (repeatable)")
 	flag.StringVar(&o.update, "update", "", "write the table into the document `FILE`")
 	flag.BoolVar(&o.required, "all", false, "a client that is not installed is an error")
 	flag.Parse()
@@ -60,6 +61,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "clients:", err)
 		os.Exit(1)
 	}
+}
+
+func (o *options) wants(name string) error {
+	re, err := regexp.Compile(name)
+	o.clients = append(o.clients, re)
+	return err
+}
+
+// plays tells whether a client is one of those asked for.
+func (o *options) plays(c *client) bool {
+	return o.clients == nil || slices.ContainsFunc(o.clients, func(re *regexp.Regexp) bool { return re.MatchString(c.name) })
 }
 
 func drive(ctx context.Context, o *options) error {
@@ -98,7 +110,11 @@ func cells(ctx context.Context, o *options) ([]*report, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r)
+		if i := slices.IndexFunc(all, func(a *report) bool { return a.Environment == r.Environment }); i >= 0 {
+			all[i].merge(r)
+		} else {
+			all = append(all, r)
+		}
 	}
 	if all != nil {
 		return all, nil
@@ -115,19 +131,16 @@ func cells(ctx context.Context, o *options) ([]*report, error) {
 	}
 	r := &report{Environment: o.environment, Machine: machine(), Runtimes: runtimes}
 	for i := range clients {
-		if c := &clients[i]; len(o.clients) == 0 || slices.ContainsFunc(o.clients, func(part string) bool { return strings.Contains(c.name, part) }) {
+		if c := &clients[i]; o.plays(c) {
 			if err := playClient(ctx, o, c, r); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if len(r.Clients) == 0 {
-		return nil, fmt.Errorf("no client is named like %s", o.clients.String())
+		return nil, fmt.Errorf("no client is named like %v", o.clients)
 	}
-	if o.json != "" {
-		err = r.write(o.json)
-	}
-	return []*report{r}, err
+	return []*report{r}, nil
 }
 
 // playClient adds all cells of a client to the report.
@@ -146,8 +159,11 @@ func playClient(ctx context.Context, o *options, c *client, r *report) error {
 		if err := playRuntime(ctx, o, c, r.Runtimes[i], r); err != nil {
 			return err
 		}
+		if o.json != "" { // again and again: the run is a long one
+			err = r.write(o.json)
+		}
 	}
-	return nil
+	return err
 }
 
 // playRuntime plays all features of a client with one runtime, in a directory that is theirs.

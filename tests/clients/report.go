@@ -63,6 +63,38 @@ func readReport(path string) (*report, error) {
 	return r, nil
 }
 
+// merge adds what a later run in the same environment has found, in place of what it has found anew.
+func (r *report) merge(later *report) {
+	for _, rt := range later.Runtimes {
+		if !slices.Contains(r.runtimeNames(), rt.Name) {
+			r.Runtimes = append(r.Runtimes, rt)
+		}
+	}
+	for _, c := range later.Clients {
+		switch i := slices.IndexFunc(r.Clients, func(d drivenClient) bool { return d.Name == c.Name }); {
+		case i < 0:
+			r.Clients = append(r.Clients, c)
+		case c.Absent == "":
+			r.Clients[i] = c
+		}
+	}
+	slices.SortFunc(r.Clients, func(a, b drivenClient) int { return clientIndex(a.Name) - clientIndex(b.Name) })
+	for i := range later.Cells {
+		c := &later.Cells[i]
+		if earlier := r.cell(c.Client, c.Runtime, c.Feature); earlier != nil {
+			*earlier = *c
+		} else {
+			r.Cells = append(r.Cells, *c)
+		}
+	}
+	slices.SortStableFunc(r.Cells, func(a, b cell) int { return clientIndex(a.Client) - clientIndex(b.Client) })
+}
+
+// clientIndex is a client's place in the table.
+func clientIndex(name string) int {
+	return slices.IndexFunc(clients, func(c client) bool { return c.name == name })
+}
+
 // cell gives a cell, nil when there is none.
 func (r *report) cell(client, runtime, feature string) *cell {
 	for i := range r.Cells {
