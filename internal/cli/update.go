@@ -168,5 +168,11 @@ func readResources(path string) (*specs.LinuxResources, string, error) {
 	if err := bundle.Decode(path, raw, &res); err != nil {
 		return nil, "", err
 	}
+	var whole struct {
+		Version string `json:"ociVersion"`
+	}
+	if err := bundle.Decode(path, raw, &whole); err == nil && whole.Version != "" {
+		return nil, "", fmt.Errorf("%s is a whole config.json: want the object /linux/resources alone", path) // none of its limits would be seen
+	}
 	return &res, path, nil
 }
