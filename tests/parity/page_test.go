@@ -24,7 +24,7 @@ status and all that the workload sees compared. Whatever is not in this table wa
 const pageTail = `
 ## Checkpoint and restore
 
-They are not among these calls, as CRIU works on few of the machines that tests run on. What is meant to be different:
+They are not among these calls, as CRIU works on few of the machines that tests run on; ` + "`make test-vm`" + ` has them in a guest. What is meant to be different:
 
 | With tare | Why, or what runc does |
 |---|---|
@@ -33,6 +33,7 @@ They are not among these calls, as CRIU works on few of the machines that tests 
 | what CRIU would lose, or could not bring back, is refused, with the field | runc lets CRIU try |
 | ` + "`tare.json`" + ` stands beside CRIU's images | runc writes ` + "`descriptors.json`" + `: neither restores what the other has written |
 | ` + "`--criu PATH`" + ` is accepted and ignored: ` + "`criu`" + ` is looked for in PATH | runc 1.1 obeys; later versions do not |
+| a restore into the cgroup of a running container is refused | as a create is; runc puts both into it |
 | ` + "`/etc/criu/tare.conf`" + ` is read before ` + "`/etc/criu/runc.conf`" + ` | |
 | ` + "`restore --preserve-fds`" + `, ` + "`--pidfd-socket`" + `, ` + "`--no-new-keyring`" + `, ` + "`--tcp-close`" + `; ` + "`--manage-cgroups-mode ignore`" + `, ` + "`--link-remap`" + `, ` + "`--tcp-skip-in-flight`" + ` | runc 1.1 does not have them |
 `
