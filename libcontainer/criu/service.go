@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"tare/internal/sys"
 
@@ -73,6 +74,7 @@ func Restore(o *Options, around Surroundings, on func(Event) error) (pid int, er
 // server is CRIU at work.
 type server struct {
 	cmd    *exec.Cmd
+	pidfd  int // -1 where the kernel has none
 	socket int
 	over   chan struct{} // closed at its end: until then the thread that has started it stays
 }
@@ -131,6 +133,7 @@ func start(files []*os.File, prepare func() error) (*server, error) {
 	end := os.NewFile(uintptr(theirs), "criu")
 	defer end.Close()
 	s := &server{socket: ours, over: make(chan struct{}), cmd: exec.Command(path, "swrk", "3")}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &s.pidfd}
 	s.cmd.ExtraFiles = append([]*os.File{end}, files...)
 	s.cmd.Dir = "/"
 	started := make(chan error)
@@ -165,6 +168,7 @@ func (s *server) start(prepare func() error) error {
 func (s *server) end() {
 	unix.Close(s.socket)
 	_ = s.cmd.Wait() // what it has to say it said
+	unix.Close(s.pidfd)
 	close(s.over)
 }
 
@@ -185,6 +189,9 @@ func (s *server) ask(kind int, o *Options, on func(Event) error) (answer, error)
 			return a, a.verdict()
 		}
 		err = s.grant(a.event, on)
+	}
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		err = errDied // before it has read what we said
 	}
 	return answer{}, err
 }
@@ -214,13 +221,32 @@ func (s *server) grant(e Event, on func(Event) error) error {
 	return refused
 }
 
+// errDied is a server that was killed, by the OOM killer for instance.
+var errDied = errors.New("criu died")
+
+// await waits for a message. The end of the socket does not tell of the server's death: the processes that it was about to restore may have
+// the other end yet, and wait for it themselves.
+func (s *server) await() error {
+	fds := []unix.PollFd{{Fd: int32(s.socket), Events: unix.POLLIN}, {Fd: int32(s.pidfd), Events: unix.POLLIN}}
+	if _, err := sys.Poll(fds, -1); err != nil {
+		return err
+	}
+	if fds[0].Revents == 0 {
+		return errDied
+	}
+	return nil
+}
+
 func (s *server) receive() (a answer, err error) {
+	if err := s.await(); err != nil {
+		return a, err
+	}
 	b, fd, err := sys.RecvPacket(s.socket)
 	if err != nil {
 		return a, err
 	}
 	if len(b) == 0 {
-		return a, errors.New("criu died")
+		return a, errDied
 	}
 	a.event.FD = fd
 	err = fields(b, func(field int, n uint64, text []byte) error {
