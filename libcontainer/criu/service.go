@@ -120,7 +120,7 @@ func Version() (int, error) {
 	return a.version, err
 }
 
-// start executes the server. It is not to die with us: it notices the end of the socket, and lets the processes that it holds go.
+// start executes the server, in surroundings that prepare makes of the thread. It is not to die with us: it notices the end of the socket, and lets the processes that it holds go.
 func start(files []*os.File, prepare func() error) (*server, error) {
 	path, err := exec.LookPath("criu")
 	if err != nil {
@@ -137,20 +137,34 @@ func start(files []*os.File, prepare func() error) (*server, error) {
 	s.cmd.ExtraFiles = append([]*os.File{end}, files...)
 	s.cmd.Dir = "/"
 	started := make(chan error)
-	go func() {
-		// For good: what prepare makes of this thread is for the server alone.
-		runtime.LockOSThread()
-		err := s.start(prepare)
-		started <- err
-		if err == nil {
-			<-s.over
-		}
-	}()
+	go s.host(prepare, started)
 	if err := <-started; err != nil {
 		unix.Close(ours)
 		return nil, err
 	}
 	return s, nil
+}
+
+// host starts the server in a thread that is for nothing else, for good: what prepare makes of it is for the server alone. Not in the main thread:
+// that one never ends, and would keep prepare's mount namespace for as long as we live.
+func (s *server) host(prepare func() error, started chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		elsewhere := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(elsewhere)
+			s.host(prepare, started)
+		}()
+		<-elsewhere
+		runtime.UnlockOSThread()
+		return
+	}
+	err := s.start(prepare)
+	started <- err
+	if err == nil {
+		<-s.over
+	}
 }
 
 func (s *server) start(prepare func() error) error {

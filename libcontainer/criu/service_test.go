@@ -56,3 +56,29 @@ func TestCall_ServerDies(t *testing.T) {
 		t.Fatal("it is waited for")
 	}
 }
+
+// The thread that prepare gets ends with the server, and the main thread never would.
+func TestStart_Thread(t *testing.T) {
+	fake(t, "exit 0\n")
+	var thread int
+	prepare := func() error {
+		thread = unix.Gettid()
+		return nil
+	}
+	for range 20 {
+		done := make(chan error)
+		go func() { // in whatever thread is idle
+			s, err := start(nil, prepare)
+			if err == nil {
+				s.end()
+			}
+			done <- err
+		}()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if thread == unix.Getpid() {
+			t.Fatal("it was the main thread")
+		}
+	}
+}
