@@ -90,7 +90,11 @@ type answer struct {
 }
 
 func call(kind int, o *Options, around Surroundings, on func(Event) error) (a answer, err error) {
-	s, err := start(o.files(), around.Thread)
+	var terminal *os.File
+	if kind == kindRestore && o.ShellJob {
+		terminal = os.Stdin // CRIU takes it for that of the job
+	}
+	s, err := start(terminal, o.files(), around.Thread)
 	if err != nil {
 		return a, err
 	}
@@ -111,7 +115,7 @@ func call(kind int, o *Options, around Surroundings, on func(Event) error) (a an
 
 // Version asks for the version of the CRIU that is there, as 31701 for 3.17.1.
 func Version() (int, error) {
-	s, err := start(nil, nil)
+	s, err := start(nil, nil, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +125,7 @@ func Version() (int, error) {
 }
 
 // start executes the server, in surroundings that prepare makes of the thread. It is not to die with us: it notices the end of the socket, and lets the processes that it holds go.
-func start(files []*os.File, prepare func() error) (*server, error) {
+func start(stdin *os.File, files []*os.File, prepare func() error) (*server, error) {
 	path, err := exec.LookPath("criu")
 	if err != nil {
 		return nil, fmt.Errorf("%w: checkpoint and restore are CRIU's work: install it (package criu)", err)
@@ -136,6 +140,9 @@ func start(files []*os.File, prepare func() error) (*server, error) {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &s.pidfd}
 	s.cmd.ExtraFiles = append([]*os.File{end}, files...)
 	s.cmd.Dir = "/"
+	if stdin != nil {
+		s.cmd.Stdin = stdin
+	}
 	started := make(chan error)
 	go s.host(prepare, started)
 	if err := <-started; err != nil {

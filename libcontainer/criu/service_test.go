@@ -57,6 +57,38 @@ func TestCall_ServerDies(t *testing.T) {
 	}
 }
 
+// CRIU has a job's terminal from its own standard input, and no other use for that.
+func TestCall_TerminalOfAJob(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	writer.Close()
+	own := os.Stdin
+	os.Stdin = reader
+	defer func() { os.Stdin = own }()
+	work, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer work.Close()
+	for _, tt := range []struct {
+		kind int
+		job  bool
+		want bool
+	}{{kindRestore, true, true}, {kindRestore, false, false}, {kindDump, true, false}} {
+		dir := fake(t, "test -p /dev/stdin && : >${0%/*}/pipe\nexit 0\n")
+		o := &Options{Images: work, Work: work, Log: "log", ShellJob: tt.job}
+		if _, err := call(tt.kind, o, Surroundings{}, nil); !errors.Is(err, errDied) {
+			t.Errorf("got %v, want %v", err, errDied)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "pipe")); (err == nil) != tt.want {
+			t.Errorf("kind %d, a job %v: standard input is ours: %v", tt.kind, tt.job, err == nil)
+		}
+	}
+}
+
 // The thread that prepare gets ends with the server, and the main thread never would.
 func TestStart_Thread(t *testing.T) {
 	fake(t, "exit 0\n")
@@ -68,7 +100,7 @@ func TestStart_Thread(t *testing.T) {
 	for range 20 {
 		done := make(chan error)
 		go func() { // in whatever thread is idle
-			s, err := start(nil, prepare)
+			s, err := start(nil, nil, prepare)
 			if err == nil {
 				s.end()
 			}
