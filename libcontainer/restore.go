@@ -90,6 +90,14 @@ func Restore(o RestoreOptions) (int, error) {
 	return code, err
 }
 
+// checkDescriptors has neither hooks nor CRIU get what the caller leaked, nor what it wants preserved: the processes have theirs from the files.
+func (r *restoration) checkDescriptors() error {
+	if err := r.creation.checkDescriptors(); err != nil {
+		return err
+	}
+	return sys.CloseOnExecFrom(3)
+}
+
 func (r *restoration) checkRestorable() error {
 	if os.Geteuid() != 0 {
 		return errNotRoot
@@ -231,11 +239,16 @@ func (r *restoration) reopen() error {
 	return nil
 }
 
-// adoptServer has CRIU in the container's cgroup where that is made with a first process, and tells it where the cgroup is. Until there is an init
-// process CRIU stands for it: a delete ends it, if we are killed meanwhile.
+// adoptServer has CRIU in the container's cgroup where that is made with a first process, or nobody else puts the processes into it, and tells it
+// where the cgroup is. Until there is an init process CRIU stands for it: a delete ends it, if we are killed meanwhile.
 func (r *restoration) adoptServer(pid int) error {
 	if err := r.cgroup.Adopt(pid); err != nil {
 		return err
+	}
+	if r.criu.Cgroups == criu.CgroupsIgnored {
+		if err := r.cgroup.AddProcess(pid); err != nil {
+			return err
+		}
 	}
 	st := r.cgroup.State()
 	if st.Path != "" {

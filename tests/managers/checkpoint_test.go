@@ -333,14 +333,20 @@ func TestShim_RestoreKilledMeanwhile(t *testing.T) {
 // hangingCRIU puts one into PATH that never answers.
 func (m *manager) hangingCRIU() {
 	m.t.Helper()
+	m.fakeCRIU("read word <$0.fifo")
+	if err := unix.Mkfifo(filepath.Join(m.Dir, "bin", "criu.fifo"), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// fakeCRIU puts a script into PATH in CRIU's place.
+func (m *manager) fakeCRIU(script string) {
+	m.t.Helper()
 	bin := filepath.Join(m.Dir, "bin")
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		m.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte("#!/bin/sh\nread word <$0.fifo\n"), 0o700); err != nil {
-		m.t.Fatal(err)
-	}
-	if err := unix.Mkfifo(filepath.Join(bin, "criu.fifo"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 		m.t.Fatal(err)
 	}
 	m.env = []string{"PATH=" + bin + ":/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -349,6 +355,29 @@ func (m *manager) hangingCRIU() {
 			_ = unix.Kill(p.PID, unix.SIGKILL)
 		}
 	})
+}
+
+// CRIU gets no descriptor that somebody leaked, and is in the container's cgroup where it is told to leave cgroups alone: what it makes is where it
+// is itself.
+func TestShim_RestoreWithinTheContainer(t *testing.T) {
+	t.Parallel()
+	m := newCheckpointed(t, Args("sleep"))
+	m.snapshot(`{"descriptors": ["", "", ""], "mounts": []}`)
+	// The request comes last.
+	m.fakeCRIU("dd bs=1 count=1 <&3 >/dev/null 2>&1; ls -l /proc/self/fd >$0.fds; cat /proc/self/cgroup >$0.cgroup; exit 1")
+	leaked := m.File(t, "leaked")
+	cmd := m.command("restore", "--image-path", m.images(), "--work-path", m.work(), "--manage-cgroups-mode", "ignore", "--detach", "--bundle", m.Dir, m.ID)
+	cmd.ExtraFiles = []*os.File{leaked, leaked}
+	m.do(cmd).Fails(t, "criu died")
+	m.nothing()
+	fds, err := os.ReadFile(filepath.Join(m.Dir, "bin", "criu.fds"))
+	if err != nil || strings.Contains(string(fds), leaked.Name()) {
+		t.Errorf("descriptors: %s, %v", fds, err)
+	}
+	cgroup, err := os.ReadFile(filepath.Join(m.Dir, "bin", "criu.cgroup"))
+	if err != nil || !strings.Contains(string(cgroup), m.ID) {
+		t.Errorf("cgroup: %s, %v", cgroup, err)
+	}
 }
 
 // A link in the image is not followed to make a mount point.
