@@ -38,6 +38,8 @@ type restoration struct {
 	o        *RestoreOptions
 	criu     criu.Options
 	snapshot snapshot
+	first    int  // pid of what is to be the first process; 0 until CRIU has forked it
+	terminal bool // its master has been handed over
 }
 
 // restoreSteps are those of a create but for its init stage, in whose place CRIU works.
@@ -204,10 +206,28 @@ func (r *restoration) restore() error {
 	around := criu.Surroundings{Thread: r.detachMounts, Process: r.adoptServer}
 	pid, err := criu.Restore(&r.criu, around, r.on)
 	if err != nil {
+		return also(err, r.abandon())
+	}
+	if r.init, err = launch.Restored(pid, hasOwn(r.bundle.Spec, specs.PIDNamespace)); err != nil {
 		return err
 	}
-	r.init, err = launch.Restored(pid, hasOwn(r.bundle.Spec, specs.PIDNamespace))
-	return err
+	if r.wantsTerminal() && !r.terminal {
+		r.console.close() // who waits for it sees the end
+		r.warn("process.terminal (/process/terminal): the processes of the checkpoint have none")
+	}
+	return nil
+}
+
+// abandon ends the first process, which waits for CRIU, and is not in its cgroup yet, should that have died. It is a child of ours: its pid is
+// nobody else's.
+func (r *restoration) abandon() (err error) {
+	if r.first == 0 || !sys.IsChild(r.first) {
+		return nil
+	}
+	if r.init, err = launch.Restored(r.first, true); err != nil {
+		return err
+	}
+	return r.killInit()
 }
 
 // detachMounts gives the calling thread a mount namespace in which the root file system is a mount of its own: CRIU wants it to be one, and the
@@ -271,12 +291,13 @@ func (r *restoration) on(e criu.Event) error {
 	defer unix.Close(e.FD) // -1 does no harm
 	switch e.Name {
 	case criu.EventNamespaces:
-		r.state.InitPid = e.PID
+		r.first, r.state.InitPid = e.PID, e.PID
 		return r.runHooks()
 	case criu.EventTerminal:
 		if e.FD < 0 {
 			return errors.New("criu has no terminal to hand over")
 		}
+		r.terminal = true
 		return sys.SendFD(int(r.console.file().Fd()), e.FD, "/dev/ptmx")
 	}
 	return nil
