@@ -150,7 +150,7 @@ func (r *restoration) joinNetwork() error {
 }
 
 // makeMountPoints makes, in a root file system that is not the one of the checkpoint, what the mounts go onto. CRIU goes by path: where there is
-// a link now, somebody has put it there meanwhile.
+// a link now that was none, somebody has put it there meanwhile.
 func (r *restoration) makeMountPoints() error {
 	fd, err := sys.Openat(unix.AT_FDCWD, r.bundle.Rootfs, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *restoration) makeMountPoints() error {
 			return fmt.Errorf("mounts[%d].destination (/mounts/%d/destination): %w", i, i, err)
 		}
 	}
-	return nil
+	return r.snapshot.checkPlaces(root)
 }
 
 // below tells whether a mount goes onto an earlier one, and not onto the root file system.

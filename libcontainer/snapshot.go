@@ -30,6 +30,8 @@ type snapshot struct {
 	// file outside the container.
 	Descriptors []string `json:"descriptors"`
 	Mounts      []bound  `json:"mounts"`
+	// Places are the mount points in the root file system itself, links resolved.
+	Places []string `json:"places"`
 }
 
 // bound is a mount of the host's in the container.
@@ -128,16 +130,39 @@ func (cp *checkpoint) lookAtMounts(mounts []*mountinfo.Info) error {
 			return fmt.Errorf("mounts[%d].destination (/mounts/%d/destination): %w", i, i, err)
 		}
 	}
+	cp.snapshot.Places = places(mounts)
 	masks := slices.Concat(cp.spec.Linux.MaskedPaths, cp.spec.Linux.ReadonlyPaths)
 	for _, m := range mounts {
 		i := nearest(own, m.Mountpoint)
 		if i < 0 || slices.Contains(masks, m.Mountpoint) || !isBind(&cp.spec.Mounts[i]) {
 			continue
 		}
+		if strings.Contains(m.Mountpoint, endOfPath) {
+			return fmt.Errorf("the mount at %q: CRIU could not tell its path from what stands for it", m.Mountpoint)
+		}
 		cp.snapshot.Mounts = append(cp.snapshot.Mounts, bound{Path: m.Mountpoint, Mount: i, Below: strings.TrimPrefix(m.Mountpoint[len(own[i]):], "/")})
 	}
 	return nil
 }
+
+// places are the mount points that are in the root file system and not in a mount on it.
+func places(mounts []*mountinfo.Info) (all []string) {
+	roots := make(map[int]bool)
+	for _, m := range mounts {
+		if m.Mountpoint == "/" {
+			roots[m.ID] = true
+		}
+	}
+	for _, m := range mounts {
+		if roots[m.Parent] && !roots[m.ID] {
+			all = append(all, m.Mountpoint)
+		}
+	}
+	return all
+}
+
+// endOfPath is where, for CRIU, the path of a mount ends and what stands for it begins. A container may have made a directory that is called so.
+const endOfPath = "]:"
 
 func isBind(m *specs.Mount) bool {
 	opts, err := mountopt.Parse(m.Options)
@@ -210,6 +235,9 @@ func (s *snapshot) sources(spec *specs.Spec, bundleDir string) (external []strin
 		if b.Mount < 0 || b.Mount >= len(spec.Mounts) || !isBind(&spec.Mounts[b.Mount]) {
 			return nil, fmt.Errorf("the mount at %s was one of the host's: config.json has no bind mount /mounts/%d for it", b.Path, b.Mount)
 		}
+		if strings.Contains(b.Path, endOfPath) {
+			return nil, fmt.Errorf("%s: mount at %q: CRIU could not tell its path from what stands for it", snapshotName, b.Path)
+		}
 		if b.Below != "" && !filepath.IsLocal(b.Below) {
 			return nil, fmt.Errorf("%s: mount at %s: %q is no path below its source", snapshotName, b.Path, b.Below)
 		}
@@ -217,9 +245,45 @@ func (s *snapshot) sources(spec *specs.Spec, bundleDir string) (external []strin
 		if !filepath.IsAbs(source) {
 			source = filepath.Join(bundleDir, source)
 		}
+		if err := findBelow(source, b.Below); err != nil {
+			return nil, fmt.Errorf("the mount at %s was one of the host's, below the source of mounts[%d] (/mounts/%d): %w", b.Path, b.Mount, b.Mount, err)
+		}
 		external = append(external, "mnt["+b.Path+"]:"+path.Join(source, b.Below))
 	}
 	return external, nil
+}
+
+// findBelow demands a file below a source, and no link on the way, which CRIU would follow: containers can write there.
+func findBelow(source, below string) error {
+	if below == "" {
+		return nil
+	}
+	fd, err := sys.Openat(unix.AT_FDCWD, source, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	root := fsroot.New(fd)
+	defer root.Close()
+	found, err := root.OpenStrict(below)
+	if err == nil {
+		sys.Close(found)
+	}
+	return err
+}
+
+// checkPlaces refuses a root file system in which there is a link on the way to a mount point. There was none when the path was written down, and CRIU
+// goes by it, in a mount namespace where such a link leads to the host's programs: a volume would be mounted over them.
+func (s *snapshot) checkPlaces(root *fsroot.Root) error {
+	for _, p := range s.Places {
+		fd, err := root.OpenStrict(p)
+		if errors.Is(err, unix.ELOOP) {
+			return fmt.Errorf("the root file system has a link on the way to the mount point %s that was none at the checkpoint: %w", p, err)
+		}
+		if err == nil {
+			sys.Close(fd)
+		}
+	}
+	return nil
 }
 
 // streams gives CRIU our standard streams for those of the snapshot.
