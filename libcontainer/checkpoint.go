@@ -78,12 +78,33 @@ func (c *Container) Checkpoint(o CheckpointOptions) error {
 		return err
 	}
 	if o.PreDump {
-		return criu.PreDump(&cp.criu, ignoreEvent)
+		return c.asBefore(status, criu.PreDump(&cp.criu, ignoreEvent))
 	}
 	if err := cp.dump(); err != nil || o.LeaveRunning {
-		return err
+		return c.asBefore(status, err)
 	}
-	return c.delete(DeleteOptions{Force: true, Warn: o.Warn})
+	if err := c.delete(DeleteOptions{Force: true, Warn: o.Warn}); err != nil {
+		return fmt.Errorf("the checkpoint is complete, but the container is not removed: %w: delete --force goes on with it", err)
+	}
+	return nil
+}
+
+// asBefore undoes, after an error, what a CRIU that was killed could not: it freezes a container that runs, and lets a paused one run, while it is at
+// work.
+func (c *Container) asBefore(status Status, err error) error {
+	if err == nil {
+		return nil
+	}
+	alive, aliveErr := c.initAlive()
+	switch {
+	case aliveErr != nil || !alive:
+		err = also(err, aliveErr)
+	case status != StatePaused:
+		err = also(err, c.thaw())
+	case !c.frozen():
+		err = also(err, c.freeze())
+	}
+	return err
 }
 
 func ignoreEvent(e criu.Event) error {

@@ -51,7 +51,7 @@ func (cp *checkpoint) dump() error {
 	}
 	err := criu.Dump(&cp.criu, ignoreEvent)
 	if err != nil {
-		err = errors.Join(err, sys.Unlinkat(int(cp.criu.Images.Fd()), snapshotName))
+		err = also(err, sys.Unlinkat(int(cp.criu.Images.Fd()), snapshotName))
 	}
 	return err
 }

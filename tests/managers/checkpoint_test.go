@@ -1,6 +1,7 @@
 package managers
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -377,6 +378,33 @@ func TestShim_RestoreWithinTheContainer(t *testing.T) {
 	cgroup, err := os.ReadFile(filepath.Join(m.Dir, "bin", "criu.cgroup"))
 	if err != nil || !strings.Contains(string(cgroup), m.ID) {
 		t.Errorf("cgroup: %s, %v", cgroup, err)
+	}
+}
+
+// A CRIU that was killed leaves the container frozen, or a paused one running. The shim finds it as it was.
+func TestShim_CheckpointWhoseCRIUDies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, v2, v1 string }{{"running", "1", "FROZEN"}, {"paused", "0", "THAWED"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newCheckpointed(t, Args("sleep"))
+			pid := m.running()
+			m.fakeCRIU(fmt.Sprintf(`find /sys/fs/cgroup -path '*%[1]s/cgroup.freeze' | while read f; do echo %[2]s >$f; done
+find /sys/fs/cgroup -path '*%[1]s/freezer.state' | while read f; do echo %[3]s >$f; done
+>$0.called`, m.ID, tt.v2, tt.v1))
+			if tt.name == "paused" {
+				m.silent("pause", m.ID)
+			}
+			m.checkpoint().Fails(t, "criu died")
+			if _, err := os.Stat(filepath.Join(m.Dir, "bin", "criu.called")); err != nil {
+				t.Fatal(err)
+			}
+			if tt.name == "paused" {
+				m.WaitStatus("paused")
+				m.silent("resume", m.ID)
+			}
+			m.goesOn(pid)
+		})
 	}
 }
 
