@@ -30,7 +30,7 @@ func RecvPacket(socket int) (message []byte, fd int, err error) {
 		return nil, -1, os.NewSyscallError("recvfrom", err)
 	}
 	message = make([]byte, max(size, 1)) // where no byte fits, the descriptor would be lost
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgLen(4)) // the padding of CmsgSpace would have room for a second one
 	n, oobn := 0, 0
 	err = retryEINTR(func() (err error) {
 		n, oobn, _, _, err = unix.Recvmsg(socket, message, oob, unix.MSG_CMSG_CLOEXEC)

@@ -218,11 +218,11 @@ func (s *server) ask(kind int, o *Options, on func(Event) error) (answer, error)
 }
 
 func (a *answer) verdict() error {
-	switch {
-	case a.success:
+	if a.success {
 		return nil
-	case a.message != "":
-		return fmt.Errorf("criu failed: %s", strings.Join(logged(a.message), "; "))
+	}
+	if reasons := logged(a.message); len(reasons) > 0 {
+		return fmt.Errorf("criu failed: %s", strings.Join(reasons, "; "))
 	}
 	return errors.New("criu failed")
 }
@@ -269,6 +269,11 @@ func (s *server) receive() (a answer, err error) {
 	if len(b) == 0 {
 		return a, errDied
 	}
+	defer func() {
+		if fd >= 0 && (err != nil || a.kind != kindNotify) {
+			unix.Close(fd) // nobody gets it
+		}
+	}()
 	a.event.FD = fd
 	err = fields(b, func(field int, n uint64, text []byte) error {
 		switch field {

@@ -114,3 +114,22 @@ func TestStart_Thread(t *testing.T) {
 		}
 	}
 }
+
+func TestCall_Answers(t *testing.T) {
+	for _, tt := range []struct{ answer, want string }{
+		{`\010\012\020\001\122\004\010\003\020\021`, ""}, // 3.17
+		{`\010\012\020\000`, "criu failed"},
+		{`\010\012\020\000\112\005words`, "criu failed"},
+		{`\010\012\020\000\112\031Error (criu/a.c:1): wrong`, "criu failed: wrong"},
+		{`\010\012\020`, errMalformed.Error()},
+	} {
+		fake(t, "dd bs=1 count=1 <&3 >/dev/null 2>&1\nprintf '"+tt.answer+"' >&3\n")
+		version, err := Version()
+		switch {
+		case tt.want == "" && (err != nil || version != 31700):
+			t.Errorf("%s: version %d, %v", tt.answer, version, err)
+		case tt.want != "" && (err == nil || err.Error() != tt.want):
+			t.Errorf("%s: %v, want %s", tt.answer, err, tt.want)
+		}
+	}
+}
