@@ -12,6 +12,7 @@ import (
 	"tare/internal/document"
 	"tare/internal/procfs"
 	"tare/internal/sys"
+	"tare/libcontainer/bundle"
 	"tare/libcontainer/criu"
 	"tare/libcontainer/mountopt"
 
@@ -324,7 +325,7 @@ func openDir(path string) (*os.File, error) {
 // criuConfig is the file that may add to the options, as an annotation names it, or an administrator has it; the second name is that of
 // who comes from runc.
 func criuConfig(annotations map[string]string) string {
-	if path, ok := annotations["org.criu.config"]; ok {
+	if path, ok := annotations[bundle.AnnotationCRIUConfig]; ok {
 		return path
 	}
 	for _, name := range [...]string{"tare.conf", "runc.conf"} {

@@ -101,6 +101,9 @@ func checkRoot(r *report, spec *specs.Spec) {
 	}
 }
 
+// AnnotationCRIUConfig is an annotation that names CRIU's configuration file, which can have CRIU execute programs as the host's root.
+const AnnotationCRIUConfig = "org.criu.config"
+
 // AnnotationDefaultDevices is an annotation by which a config.json can do without the device rules that every container gets
 // beside its own: "false" leaves those of linux.resources.devices alone.
 const AnnotationDefaultDevices = "tare.default-devices"

@@ -30,7 +30,7 @@ const (
 // For makes the document of the build with this version and commit. What is empty is left out.
 //
 // Of the annotations that change what tare does, those that set properties of a systemd unit may be unsafe, though a list says
-// which ones (package cgroups/systemd); the other one (bundle.AnnotationDefaultDevices) takes rights away.
+// which ones (package cgroups/systemd), and the one that names CRIU's configuration is; bundle.AnnotationDefaultDevices takes rights away.
 func For(version, commit string) *features.Features {
 	return &features.Features{
 		OCIVersionMin: specMin,
@@ -50,7 +50,7 @@ func For(version, commit string) *features.Features {
 			MemoryPolicy:    &features.MemoryPolicy{Modes: attr.MemoryModes(), Flags: attr.MemoryFlags()},
 		},
 		Annotations:                        annotations(version, commit),
-		PotentiallyUnsafeConfigAnnotations: []string{"org.systemd.property."},
+		PotentiallyUnsafeConfigAnnotations: []string{"org.systemd.property.", bundle.AnnotationCRIUConfig},
 	}
 }
 

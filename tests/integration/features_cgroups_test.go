@@ -65,8 +65,12 @@ func proveRdma(t *testing.T) {
 	}
 }
 
-// proveAnnotation sets a property of a unit, one that the list in package cgroups/systemd has.
+// proveAnnotation sets a property of a unit, one that the list in package cgroups/systemd has, or has CRIU told of its configuration.
 func proveAnnotation(t *testing.T, prefix string) {
+	if prefix == "org.criu.config" {
+		proveCRIUConfig(t, prefix)
+		return
+	}
 	if prefix != "org.systemd.property." {
 		t.Fatalf("no proof for annotations %s", prefix)
 	}
@@ -79,5 +83,23 @@ func proveAnnotation(t *testing.T, prefix string) {
 	u.create(t)
 	if got := u.show(t)["TimeoutStopUSec"]; got != "2min 3s" {
 		t.Errorf("TimeoutStopUSec is %s", got)
+	}
+}
+
+func proveCRIUConfig(t *testing.T, annotation string) {
+	NeedRoot(t)
+	bin, config := Dir(t), "/nowhere/criu.conf"
+	script := "#!/bin/sh\ndd bs=64k count=1 <&3 >$0.request 2>/dev/null\n"
+	if err := os.WriteFile(filepath.Join(bin, "criu"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := NewContainer(t, Args("sleep"), func(s *specs.Spec) { s.Annotations = map[string]string{annotation: config} })
+	c.Create()
+	c.Start()
+	cmd := c.Command("checkpoint", "--image-path", filepath.Join(c.Dir, "images"), c.ID)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	c.Do(cmd).Fails(t, "criu died")
+	if request, err := os.ReadFile(filepath.Join(bin, "criu.request")); err != nil || !strings.Contains(string(request), config) {
+		t.Errorf("CRIU was told %q, %v", request, err)
 	}
 }
