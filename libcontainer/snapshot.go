@@ -44,14 +44,22 @@ type bound struct {
 // snapshotName is the snapshot's place among the images.
 const snapshotName = "tare.json"
 
-// dump has the snapshot written first: once CRIU is done, the processes are gone. Without images it would be taken for a checkpoint.
+// dump has the snapshot written when CRIU begins: once it is done the processes are gone, and before, the directory may have an earlier checkpoint.
+// Without images it would be taken for one.
 func (cp *checkpoint) dump() error {
-	if err := sys.ReplaceFileAt(cp.criu.Images, snapshotName, document.Encode(&cp.snapshot), 0o600); err != nil {
-		return err
-	}
-	err := criu.Dump(&cp.criu, ignoreEvent)
-	if err != nil {
-		err = also(err, sys.Unlinkat(int(cp.criu.Images.Fd()), snapshotName))
+	begun := false
+	err := criu.Dump(&cp.criu, func(e criu.Event) error {
+		unix.Close(e.FD) // -1 does no harm
+		if begun {
+			return nil
+		}
+		begun = true
+		return sys.ReplaceFileAt(cp.criu.Images, snapshotName, document.Encode(&cp.snapshot), 0o600)
+	})
+	if err != nil && begun {
+		if unlinkErr := sys.Unlinkat(int(cp.criu.Images.Fd()), snapshotName); !errors.Is(unlinkErr, unix.ENOENT) {
+			err = also(err, unlinkErr)
+		}
 	}
 	return err
 }
