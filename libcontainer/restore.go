@@ -291,7 +291,13 @@ func (r *restoration) on(e criu.Event) error {
 	defer unix.Close(e.FD) // -1 does no harm
 	switch e.Name {
 	case criu.EventNamespaces:
-		r.first, r.state.InitPid = e.PID, e.PID
+		r.first = e.PID
+		if err := r.identify(e.PID, false); err != nil {
+			return err
+		}
+		if err := r.saveState(); err != nil { // from here on it is what a delete ends
+			return err
+		}
 		return r.runHooks()
 	case criu.EventTerminal:
 		if e.FD < 0 {

@@ -32,7 +32,6 @@ const (
 	kindDump    = 1
 	kindRestore = 2
 	kindNotify  = 6
-	kindVersion = 10
 	kindPreDump = 13 // a single one
 
 	fieldKind    = 1
@@ -42,7 +41,6 @@ const (
 	fieldRestore = 4
 	fieldNotify  = 5
 	fieldMessage = 9
-	fieldVersion = 10
 )
 
 // Dump writes the processes to files, and ends them unless they are to be left running.
@@ -86,7 +84,6 @@ type answer struct {
 	pid     int
 	event   Event
 	message string
-	version int // 10000 * major + 100 * minor + sublevel
 }
 
 func call(kind int, o *Options, around Surroundings, on func(Event) error) (a answer, err error) {
@@ -113,18 +110,8 @@ func call(kind int, o *Options, around Surroundings, on func(Event) error) (a an
 	return a, err
 }
 
-// Version asks for the version of the CRIU that is there, as 31701 for 3.17.1.
-func Version() (int, error) {
-	s, err := start(nil, nil, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer s.end()
-	a, err := s.ask(kindVersion, nil, nil)
-	return a.version, err
-}
-
-// start executes the server, in surroundings that prepare makes of the thread. It is not to die with us: it notices the end of the socket, and lets the processes that it holds go.
+// start executes the server, in surroundings that prepare makes of the thread. It is not to die with us, and no Ctrl-C is for it, which would leave the
+// processes that it holds frozen or half restored: it notices the end of the socket, and lets them go. A restored job stays one of the caller's shell.
 func start(stdin *os.File, files []*os.File, prepare func() error) (*server, error) {
 	path, err := exec.LookPath("criu")
 	if err != nil {
@@ -137,7 +124,7 @@ func start(stdin *os.File, files []*os.File, prepare func() error) (*server, err
 	end := os.NewFile(uintptr(theirs), "criu")
 	defer end.Close()
 	s := &server{socket: ours, over: make(chan struct{}), cmd: exec.Command(path, "swrk", "3")}
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &s.pidfd}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &s.pidfd, Setpgid: stdin == nil}
 	s.cmd.ExtraFiles = append([]*os.File{end}, files...)
 	s.cmd.Dir = "/"
 	if stdin != nil {
@@ -287,8 +274,6 @@ func (s *server) receive() (a answer, err error) {
 			return a.event.read(text)
 		case fieldMessage:
 			a.message = string(text)
-		case fieldVersion:
-			return a.readVersion(text)
 		}
 		return nil
 	})
@@ -302,15 +287,6 @@ func (e *Event) read(b []byte) error {
 			e.Name = string(text)
 		case 2:
 			e.PID = int(n)
-		}
-		return nil
-	})
-}
-
-func (a *answer) readVersion(b []byte) error {
-	return fields(b, func(field int, n uint64, _ []byte) error {
-		if weight := map[int]int{1: 10000, 2: 100, 4: 1}[field]; weight != 0 {
-			a.version += weight * int(n)
 		}
 		return nil
 	})
