@@ -280,6 +280,39 @@ func TestCheckpoint_RestoreInTheForeground(t *testing.T) {
 	}
 }
 
+// A job of a shell's has the shell's terminal and session, and after the restore those of the shell that asks for it.
+func TestCheckpoint_ShellJob(t *testing.T) {
+	t.Parallel()
+	needCRIU(t)
+	c := NewContainer(t, Args("await-signal"))
+	images := filepath.Join(c.Dir, "images")
+	begin := func(args ...string) (*exec.Cmd, *os.File) {
+		master, slave := OpenPTY(t, 24, 80)
+		cmd := c.Command(append(args, "--bundle", c.Dir, c.ID)...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+		Begin(t, cmd)
+		return cmd, master
+	}
+	run, master := begin("run")
+	Expect(t, master, "ready\r\n")
+	c.Tare("checkpoint", "--image-path", images, c.ID).Fails(t, "criu failed: ")
+	c.Tare("checkpoint", "--shell-job", "--image-path", images, c.ID).OK(t)
+	Finish(t, run)
+	restore, master := begin("restore", "--shell-job", "--image-path", images)
+	c.WaitStatus(specs.StateRunning)
+	c.Tare("kill", c.ID, "USR1").OK(t)
+	Expect(t, master, "10\r\n")
+	c.Tare("kill", c.ID, "TERM").OK(t)
+	Finish(t, restore)
+	if code := ExitCode(restore); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if left := c.Gone(); left != nil {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // A dump that fails leaves the container as it was, and says why.
 func TestCheckpoint_FailedDump(t *testing.T) {
 	t.Parallel()
