@@ -166,7 +166,10 @@ func (cp *checkpoint) fill() (err error) {
 	if o.PageServer, err = pageServer(cp.o.PageServer); err != nil {
 		return err
 	}
-	if cp.o.StatusFD >= 0 {
+	if cp.o.LazyPages && o.PageServer == nil && o.ConfigFile == "" { // it would be any port, and wait there for ever
+		return errors.New("--lazy-pages needs --page-server HOST:PORT, where the memory is fetched")
+	}
+	if cp.o.StatusFD != -1 {
 		if !sys.IsInherited(cp.o.StatusFD) {
 			return fmt.Errorf("--status-fd %d: %w", cp.o.StatusFD, unix.EBADF)
 		}
@@ -192,8 +195,8 @@ func pageServer(address string) (*criu.PageServer, error) {
 	}
 	host := strings.Trim(address[:at], "[]")
 	n, err := strconv.ParseUint(address[at+1:], 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("--page-server %s: the port is a number up to 65535", address)
+	if err != nil || n == 0 {
+		return nil, fmt.Errorf("--page-server %s: the port is a number from 1 to 65535", address)
 	}
 	return &criu.PageServer{Address: host, Port: int(n)}, nil
 }

@@ -159,11 +159,14 @@ func TestShim_CheckpointOptionsAreRead(t *testing.T) {
 		{"--page-server", "host", "--page-server host: want HOST:PORT"},
 		{"--page-server", "host:65536", "--page-server host:65536: "},
 		{"--parent-path", "/first", "--parent-path /first: "},
+		{"--page-server", "host:0", "--page-server host:0: "},
+		{"--status-fd", "-5", "--status-fd -5: bad file descriptor"},
 		{"--status-fd", "77", "--status-fd 77: bad file descriptor"},
 		{"--empty-ns", "pid", "--empty-ns: "},
 	} {
 		oneLine(t, m.checkpoint(tt.option, tt.value).Fails(t, tt.text))
 	}
+	oneLine(t, m.checkpoint("--lazy-pages").Fails(t, "--lazy-pages needs --page-server HOST:PORT"))
 	m.noImages()
 	m.goesOn(pid)
 }
