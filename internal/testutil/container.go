@@ -147,7 +147,17 @@ func (c *Container) State() specs.State {
 // WaitStatus waits for `state` to say so.
 func (c *Container) WaitStatus(status specs.ContainerState) {
 	c.t.Helper()
-	Eventually(c.t, "status "+string(status), func() bool { return c.State().Status == status })
+	c.WaitState("status "+string(status), func(s specs.State) bool { return s.Status == status })
+}
+
+// WaitState waits for `state` to say what is wanted of it, about a container that need not be there yet.
+func (c *Container) WaitState(what string, is func(specs.State) bool) {
+	c.t.Helper()
+	Eventually(c.t, what, func() bool {
+		var state specs.State
+		res := c.Tare("state", c.ID)
+		return res.Code == 0 && json.Unmarshal([]byte(res.Stdout), &state) == nil && is(state)
+	})
 }
 
 // Wait reaps the init process, which is a child of this one, and gives how it ended.

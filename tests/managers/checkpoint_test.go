@@ -321,8 +321,8 @@ func TestShim_RestoreKilledMeanwhile(t *testing.T) {
 			m.snapshot(`{"descriptors": ["", "", ""], "mounts": []}`)
 			cmd := m.command("restore", "--image-path", m.images(), "--work-path", m.work(), "--detach", "--bundle", m.Dir, m.ID)
 			Begin(t, cmd)
-			Eventually(t, "CRIU in the state", func() bool {
-				return slices.ContainsFunc(Processes(t, m.Dir+"/bin/criu"), func(p Proc) bool { return p.PID == m.State().Pid })
+			m.WaitState("CRIU in the state", func(s specs.State) bool {
+				return slices.ContainsFunc(Processes(t, m.Dir+"/bin/criu"), func(p Proc) bool { return p.PID == s.Pid })
 			})
 			if err := unix.Kill(cmd.Process.Pid, signal); err != nil {
 				t.Fatal(err)
