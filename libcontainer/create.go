@@ -210,6 +210,9 @@ func (c *creation) reserve() (err error) {
 		NetDevices: c.network.devices, IntelRdt: c.rdtState(),
 		Agent: c.agent,
 	}
+	if c.state.Streams, err = c.streams(); err != nil {
+		return errors.Join(err, c.dir.Remove(), c.dir.Close())
+	}
 	if err = c.saveState(); err != nil {
 		_ = c.dir.Remove()
 		c.dir.Close()

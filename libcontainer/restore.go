@@ -38,7 +38,6 @@ type restoration struct {
 	o        *RestoreOptions
 	criu     criu.Options
 	snapshot snapshot
-	first    int  // pid of what is to be the first process; 0 until CRIU has forked it
 	terminal bool // its master has been handed over
 }
 
@@ -208,7 +207,7 @@ func (r *restoration) restore() error {
 	if err != nil {
 		return also(err, r.abandon())
 	}
-	if r.init, err = launch.Restored(pid, hasOwn(r.bundle.Spec, specs.PIDNamespace)); err != nil {
+	if err := r.adoptInit(pid); err != nil {
 		return err
 	}
 	if r.wantsTerminal() && !r.terminal {
@@ -218,14 +217,18 @@ func (r *restoration) restore() error {
 	return nil
 }
 
-// abandon ends the first process, which waits for CRIU, and is not in its cgroup yet, should that have died. It is a child of ours: its pid is
-// nobody else's.
-func (r *restoration) abandon() (err error) {
-	if r.first == 0 || !sys.IsChild(r.first) {
-		return nil
+// adoptInit has the first process, which CRIU has made a child of ours, for what it is, as soon as it is known.
+func (r *restoration) adoptInit(pid int) (err error) {
+	if r.init == nil {
+		r.init, err = launch.Restored(pid, hasOwn(r.bundle.Spec, specs.PIDNamespace))
 	}
-	if r.init, err = launch.Restored(r.first, true); err != nil {
-		return err
+	return err
+}
+
+// abandon ends the first process, which waits for CRIU, and is not in its cgroup yet, should that have died.
+func (r *restoration) abandon() error {
+	if r.init == nil {
+		return nil
 	}
 	return r.killInit()
 }
@@ -291,14 +294,7 @@ func (r *restoration) on(e criu.Event) error {
 	defer unix.Close(e.FD) // -1 does no harm
 	switch e.Name {
 	case criu.EventNamespaces:
-		r.first = e.PID
-		if err := r.identify(e.PID, false); err != nil {
-			return err
-		}
-		if err := r.saveState(); err != nil { // from here on it is what a delete ends
-			return err
-		}
-		return r.runHooks()
+		return r.prepareInit(e.PID)
 	case criu.EventTerminal:
 		if e.FD < 0 {
 			return errors.New("criu has no terminal to hand over")
@@ -307,6 +303,27 @@ func (r *restoration) on(e criu.Event) error {
 		return sys.SendFD(int(r.console.file().Fd()), e.FD, "/dev/ptmx")
 	}
 	return nil
+}
+
+// prepareInit is what a create does between the namespaces and the workload. From here on a delete ends the first process, and with it CRIU's work.
+func (r *restoration) prepareInit(pid int) error {
+	err := r.adoptInit(pid)
+	if err == nil {
+		err = r.identify(pid, false)
+	}
+	if err == nil {
+		err = r.saveState()
+	}
+	if err == nil {
+		err = r.watch()
+	}
+	if err == nil {
+		err = r.runHooks()
+	}
+	if interrupted := r.interruption.end(); err == nil && interrupted != nil {
+		err = startError(interrupted)
+	}
+	return err
 }
 
 // record writes down that the container exists.

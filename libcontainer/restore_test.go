@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tare/internal/sys"
+	"tare/libcontainer/launch"
 )
 
 // Of CRIU's death the process that it has forked for us does not hear.
@@ -17,14 +18,16 @@ func TestRestoration_Abandon(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	r := &restoration{first: cmd.Process.Pid}
-	for range 2 { // it is nobody's child the second time
-		if err := r.abandon(); err != nil {
-			t.Error(err)
-		}
-		if sys.IsChild(cmd.Process.Pid) {
-			t.Fatal("it is there")
-		}
+	init, err := launch.Restored(cmd.Process.Pid, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &restoration{creation: creation{init: init}}
+	if err := r.abandon(); err != nil {
+		t.Error(err)
+	}
+	if sys.IsChild(cmd.Process.Pid) {
+		t.Error("it is there")
 	}
 	if err := new(restoration).abandon(); err != nil {
 		t.Errorf("before there is one: %v", err)

@@ -26,9 +26,7 @@ import (
 // snapshot is what a restore has to know beside CRIU's images: which of the container's resources were the host's. It says only what they
 // were for the container; what takes their place, the new container's config and caller say.
 type snapshot struct {
-	// Descriptors are standard input, output and error, as /proc/PID/fd names pipes and sockets, or file[MOUNT:INODE] for a
-	// file outside the container.
-	Descriptors []string `json:"descriptors"`
+	Descriptors []string `json:"descriptors"` // the state's Streams
 	Mounts      []bound  `json:"mounts"`
 	// Places are the mount points in the root file system itself, links resolved.
 	Places []string `json:"places"`
@@ -95,12 +93,9 @@ func (cp *checkpoint) look() error {
 	for _, b := range cp.snapshot.Mounts {
 		cp.criu.External = append(cp.criu.External, "mnt["+b.Path+"]:"+b.Path)
 	}
-	for fd := range 3 {
-		name, err := cp.descriptor(fd, mounts)
-		if err != nil {
-			return err
-		}
-		cp.snapshot.Descriptors = append(cp.snapshot.Descriptors, name)
+	// Not what they are by now: a shell that has put a pipe of its own in their place keeps that, and what it has moved away is found.
+	cp.snapshot.Descriptors = cp.container.state.Streams
+	for _, name := range cp.snapshot.Descriptors {
 		if strings.HasPrefix(name, "file[") && !slices.Contains(cp.criu.External, name) {
 			cp.criu.External = append(cp.criu.External, name)
 		}
@@ -196,35 +191,6 @@ func resolved(root *fsroot.Root, unsafePath string) (string, error) {
 	}
 	defer sys.Close(fd)
 	return sys.Readlinkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd))
-}
-
-// descriptor names one of the first process's descriptors for a restore.
-func (cp *checkpoint) descriptor(fd int, mounts []*mountinfo.Info) (string, error) {
-	file, err := cp.behind("fd/" + strconv.Itoa(fd))
-	if errors.Is(err, unix.ENOENT) {
-		return "", nil // closed
-	}
-	if err != nil {
-		return "", err
-	}
-	defer sys.Close(file)
-	st, err := sys.Statx(file)
-	if err != nil {
-		return "", err
-	}
-	fs, err := sys.Fstatfs(file)
-	switch {
-	case err != nil:
-		return "", err
-	case fs.Type == unix.PIPEFS_MAGIC:
-		return fmt.Sprintf("pipe:[%d]", st.Ino), nil
-	case fs.Type == unix.SOCKFS_MAGIC:
-		return fmt.Sprintf("socket:[%d]", st.Ino), nil
-	}
-	if slices.ContainsFunc(mounts, func(m *mountinfo.Info) bool { return uint64(m.ID) == st.Mnt_id }) {
-		return "", nil // the container's own
-	}
-	return fmt.Sprintf("file[%x:%x]", st.Mnt_id, st.Ino), nil
 }
 
 // freezer is the directory that freezes the container's processes.

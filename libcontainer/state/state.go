@@ -46,7 +46,10 @@ type State struct {
 	Notify      bool              `json:"notify,omitempty"`  // made with NOTIFY_SOCKET set
 	Creating    bool              `json:"creating,omitempty"`
 	NoProcess   bool              `json:"no_process,omitempty"` // config.json names none: there is nothing to start
-	Agent       *Agent            `json:"seccomp_agent,omitempty"`
+	// Streams are standard input, output and error as its maker gave them, named as CRIU does: pipe:[INODE], socket:[INODE], file[MOUNT:INODE], or empty
+	// where there was none. A container with a terminal has none.
+	Streams []string `json:"streams,omitempty"`
+	Agent   *Agent   `json:"seccomp_agent,omitempty"`
 	// NoNewKeyring tells that the container has the session keyring of who made it.
 	NoNewKeyring bool    `json:"no_new_keyring,omitempty"`
 	Ground       *Ground `json:"ground,omitempty"` // of a container without a mount namespace

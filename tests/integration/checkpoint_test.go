@@ -280,6 +280,17 @@ func TestCheckpoint_RestoreInTheForeground(t *testing.T) {
 	}
 }
 
+// The streams that go back to the caller are those that the container was made with, whoever has them by now.
+func TestCheckpoint_PipeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	needCRIU(t)
+	c, pid, _ := saved(t, Args("await-signal-piped"))
+	c.Tare("checkpoint", "--image-path", filepath.Join(c.Dir, "images"), c.ID).OK(t)
+	c.Wait(pid)
+	pid, output := restored(t, c)
+	goesOn(t, c, pid, output)
+}
+
 // A job of a shell's has the shell's terminal and session, and after the restore those of the shell that asks for it.
 func TestCheckpoint_ShellJob(t *testing.T) {
 	t.Parallel()

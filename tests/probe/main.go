@@ -46,6 +46,10 @@ func command(name string) func([]string) {
 		return signalSelf
 	case "await-signal":
 		return awaitSignal
+	case "await-signal-piped":
+		return awaitSignalPiped
+	case "copy":
+		return copyInput
 	case "read":
 		return read
 	case "write":

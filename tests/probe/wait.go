@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -94,6 +95,35 @@ func awaitSignal([]string) {
 		if number == unix.SIGTERM {
 			return
 		}
+	}
+}
+
+// awaitSignalPiped is awaitSignal with a pipe of its own as standard output, as shells have it after `exec > >(tee log)`: a child copies it to what
+// was there before.
+func awaitSignalPiped([]string) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		failed(err)
+	}
+	// No os/exec, which keeps a pidfd: CRIU saves none.
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{"probe", "copy"}, &syscall.ProcAttr{Files: []uintptr{reader.Fd(), 1, 2}})
+	if err != nil {
+		failed(err)
+	}
+	reader.Close()
+	if err := unix.Dup3(int(writer.Fd()), 1, 0); err != nil {
+		failed(err)
+	}
+	awaitSignal(nil)
+	unix.Close(1)
+	writer.Close()
+	_, _ = unix.Wait4(pid, nil, 0, nil)
+}
+
+// copyInput copies standard input to standard output.
+func copyInput([]string) {
+	if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+		failed(err)
 	}
 }
 
