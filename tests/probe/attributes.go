@@ -13,7 +13,7 @@ import (
 
 func attributes() view.Attributes {
 	var a view.Attributes
-	if attr, err := unix.SchedGetAttr(0, 0); err == nil {
+	if attr, err := unix.SchedGetAttr(os.Getpid(), 0); err == nil {
 		a.SchedulerFlags, a.Runtime, a.Deadline, a.Period = attr.Flags, attr.Runtime, attr.Deadline, attr.Period
 	}
 	a.MemoryMode, a.MemoryNodes, a.MemoryError = memoryPolicy()

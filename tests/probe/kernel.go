@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"golang.org/x/sys/unix"
 
 	"tare/internal/testutil/view"
@@ -24,13 +26,15 @@ func limits() map[string]view.Limit {
 	return all
 }
 
+// schedule asks for the main thread's by its id: the Go runtime's others, on which this may run, are reset by SCHED_FLAG_RESET_ON_FORK.
 func schedule() view.Schedule {
 	var s view.Schedule
-	if attr, err := unix.SchedGetAttr(0, 0); err == nil {
+	main := os.Getpid()
+	if attr, err := unix.SchedGetAttr(main, 0); err == nil {
 		s.Policy, s.Nice, s.Priority = int(attr.Policy), int(attr.Nice), int(attr.Priority)
 	}
 	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) == nil {
+	if unix.SchedGetaffinity(main, &set) == nil {
 		for cpu := range len(set) * 64 {
 			if set.IsSet(cpu) {
 				s.CPUs = append(s.CPUs, cpu)
@@ -38,7 +42,7 @@ func schedule() view.Schedule {
 		}
 	}
 	const ioprioWhoProcess, ioprioClassShift = 1, 13
-	prio, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioWhoProcess, 0, 0)
+	prio, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, ioprioWhoProcess, uintptr(main), 0)
 	if errno == 0 {
 		s.IOClass, s.IOPriority = int(prio)>>ioprioClassShift, int(prio)&(1<<ioprioClassShift-1)
 	}
