@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -177,6 +178,18 @@ func TestFeaturesDocumented(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("docs/clients.md has the features\n%swant\n%s", got, want)
+	}
+}
+
+// A client that is not there is no error, unless all are wanted.
+func TestPlayClient_Absent(t *testing.T) {
+	c := &client{name: "docker", version: func(context.Context) (string, error) { return "", errors.New("not installed") }}
+	r := oneCell(passed, passed)
+	if err := playClient(context.Background(), &options{}, c, r); err != nil || r.Clients[1].Absent != "not installed" {
+		t.Errorf("%v, clients %+v", err, r.Clients)
+	}
+	if err := playClient(context.Background(), &options{required: true}, c, r); err == nil {
+		t.Error("it is wanted, and not missed")
 	}
 }
 

@@ -140,7 +140,7 @@ func cells(ctx context.Context, o *options) ([]*report, error) {
 	if len(r.Clients) == 0 {
 		return nil, fmt.Errorf("no client is named like %v", o.clients)
 	}
-	return []*report{r}, nil
+	return []*report{r}, o.write(r)
 }
 
 // playClient adds all cells of a client to the report.
@@ -155,15 +155,25 @@ func playClient(ctx context.Context, o *options, c *client, r *report) error {
 		fmt.Printf("%s: left out: %v\n", c.name, err)
 	}
 	r.Clients = append(r.Clients, driven)
-	for i := 0; err == nil && i < len(r.Runtimes); i++ {
-		if err := playRuntime(ctx, o, c, r.Runtimes[i], r); err != nil {
+	if err != nil {
+		return nil
+	}
+	for _, rt := range r.Runtimes {
+		if err := playRuntime(ctx, o, c, rt, r); err != nil {
 			return err
 		}
-		if o.json != "" { // again and again: the run is a long one
-			err = r.write(o.json)
+		if err := o.write(r); err != nil { // again and again: the run is a long one
+			return err
 		}
 	}
-	return err
+	return nil
+}
+
+func (o *options) write(r *report) error {
+	if o.json == "" {
+		return nil
+	}
+	return r.write(o.json)
 }
 
 // playRuntime plays all features of a client with one runtime, in a directory that is theirs.
