@@ -71,7 +71,8 @@ func Reap(t testing.TB, marks ...string) {
 	}
 }
 
-// HostMounts gives the lines of this process's mount table that hold one of the marks.
+// HostMounts gives the lines of this process's mount table that hold one of the marks. Those of other packages' tests are left out: they come and go, in
+// this mount namespace, too, when their mount points are removed on the host.
 func HostMounts(t testing.TB, marks ...string) []string {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/mountinfo")
@@ -79,7 +80,11 @@ func HostMounts(t testing.TB, marks ...string) []string {
 		t.Fatal(err)
 	}
 	var found []string
+	others := filepath.Dir(suite.dir) + "/tare-test-"
 	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, others) && !strings.Contains(line, suite.dir+"/") {
+			continue
+		}
 		if slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(line, mark) }) {
 			found = append(found, strings.TrimSuffix(line, "\n"))
 		}
