@@ -349,7 +349,7 @@ func (r *restoration) record() error {
 
 // checkPrivileges warns of what CRIU before 3.19 does not bring back: no_new_privs.
 func (r *restoration) checkPrivileges() error {
-	if !r.bundle.Spec.Process.NoNewPrivileges {
+	if p := r.bundle.Spec.Process; p == nil || !p.NoNewPrivileges {
 		return nil
 	}
 	proc, err := procfs.Open()

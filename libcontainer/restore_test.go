@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	"tare/internal/sys"
+	"tare/libcontainer/bundle"
 	"tare/libcontainer/launch"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Of CRIU's death the process that it has forked for us does not hear.
@@ -31,5 +34,16 @@ func TestRestoration_Abandon(t *testing.T) {
 	}
 	if err := new(restoration).abandon(); err != nil {
 		t.Errorf("before there is one: %v", err)
+	}
+}
+
+// A config without a process is one to restore, too: its processes come from the images.
+func TestRestoration_WithoutProcess(t *testing.T) {
+	r := &restoration{creation: creation{bundle: &bundle.Bundle{Spec: &specs.Spec{}}}}
+	if err := r.checkPrivileges(); err != nil {
+		t.Error(err)
+	}
+	if r.wantsTerminal() {
+		t.Error("it wants a terminal")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,18 +119,7 @@ func idmapped(source string, n int) Edit {
 // runtimes that are killed, the host's mounts stay as they are.
 func TestMountsDoNotLeak(t *testing.T) {
 	inMountNamespace(t, unix.MS_SHARED, func() {
-		own := filepath.Dir(Dir(t))
-		table := func() string {
-			data, err := os.ReadFile("/proc/self/mountinfo")
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines := slices.DeleteFunc(slices.Collect(strings.Lines(string(data))), func(line string) bool {
-				// Those of other packages' tests go here, too, when their directories are removed on the host.
-				return strings.Contains(line, "/tare-test-") && !strings.Contains(line, own+"/")
-			})
-			return strings.Join(lines, "")
-		}
+		table := func() string { return strings.Join(HostMounts(t, ""), "\n") }
 		before := table()
 		if !strings.Contains(before, "shared:") {
 			t.Fatalf("nothing is shared here:\n%s", before)

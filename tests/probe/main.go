@@ -29,27 +29,10 @@ func main() {
 }
 
 func command(name string) func([]string) {
+	if do := lifeCommand(name); do != nil {
+		return do
+	}
 	switch name {
-	case "true":
-		return func([]string) {}
-	case "exit":
-		return exit
-	case "echo":
-		return echo
-	case "cat":
-		return cat
-	case "sleep":
-		return sleep
-	case "ignore-term":
-		return ignoreTerm
-	case "signal-self":
-		return signalSelf
-	case "await-signal":
-		return awaitSignal
-	case "await-signal-piped":
-		return awaitSignalPiped
-	case "copy":
-		return copyInput
 	case "read":
 		return read
 	case "write":
@@ -108,6 +91,33 @@ func command(name string) func([]string) {
 		return errands
 	case "hook":
 		return hook
+	}
+	return nil
+}
+
+// lifeCommand gives what lives, waits and ends in some way.
+func lifeCommand(name string) func([]string) {
+	switch name {
+	case "true":
+		return func([]string) {}
+	case "exit":
+		return exit
+	case "echo":
+		return echo
+	case "cat":
+		return cat
+	case "sleep":
+		return sleep
+	case "ignore-term":
+		return ignoreTerm
+	case "signal-self":
+		return signalSelf
+	case "await-signal":
+		return awaitSignal
+	case "await-signal-piped":
+		return awaitSignalPiped
+	case "copy":
+		return copyInput
 	}
 	return nil
 }
