@@ -71,9 +71,13 @@ func (m *machine) consoleTail() string {
 
 // args is QEMU's command line. One NVMe controller with three namespaces gives the disks fixed names; NVMe and ext4
 // are built into Debian's cloud kernel, so it boots without an initramfs.
+//
+// Most of the emulator's work is the translation of code, which it keeps by address. norandmaps lets each process of a program find what
+// the first has had translated; the buffer holds all that a boot and a suite need, as a full one is emptied whole. Starting podman, docker
+// and criu forty times each took 26 s with them, and 48 s without.
 func (m *machine) args() []string {
 	appendLine := "root=/dev/nvme0n1 rootfstype=ext4 rw init=/sbin/init console=ttyS0 panic=-1 oops=panic quiet " +
-		"mitigations=off nokaslr random.trust_cpu=on tsc=reliable no_timer_check"
+		"mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check"
 	if m.o.guest == guestSystemd {
 		appendLine += " systemd.unified_cgroup_hierarchy=1 systemd.mask=serial-getty@ttyS0.service" +
 			" systemd.show_status=0 loglevel=3"
@@ -90,7 +94,7 @@ func (m *machine) args() []string {
 		}
 	}
 	args := []string{
-		"-machine", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
+		"-machine", "q35", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,la57=off",
 		"-smp", strconv.Itoa(m.o.smp), "-m", strconv.Itoa(m.o.mem),
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-kernel", m.kernel, "-append", appendLine, "-device", "nvme,id=nv,serial=t",

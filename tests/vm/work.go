@@ -46,6 +46,9 @@ func (w *work) fill(o *options) error {
 		pairs = append(pairs, bin+":/usr/local/bin/")
 	}
 	var prepare strings.Builder
+	if o.guest == guestSystemd {
+		prepare.WriteString("chmod 0666 /dev/fuse /dev/net/tun\n") // as udev does on a host; the guest has none
+	}
 	for i, pair := range pairs {
 		src, dst, _ := strings.Cut(pair, ":")
 		line, err := w.stage(i, src, dst)
