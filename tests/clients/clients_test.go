@@ -206,7 +206,7 @@ func TestPlayTwice(t *testing.T) {
 			want.First = "failure 1"
 		}
 		if failures > 1 {
-			want.Outcome, want.Reason = failed, "failure 2"
+			want.Outcome, want.Reason = failed, "failure 1; when it was tried again: failure 2"
 		}
 		if c.Seconds = 0; !reflect.DeepEqual(c, want) {
 			t.Errorf("%d failures: %+v, want %+v", failures, c, want)

@@ -265,10 +265,10 @@ func (c *cri) newPod(s *scene, name string, extra config) *criPod {
 	return p
 }
 
-// parent is the cgroup of all pods.
+// parent is the cgroup of all pods, whole, as the kubelet gives it: containerd makes the name of a slice of it, and reads its files.
 func (c *cri) parent() string {
 	if c.systemd {
-		return c.mark() + ".slice"
+		return "/" + c.mark() + ".slice"
 	}
 	return "/" + c.mark()
 }
@@ -279,7 +279,7 @@ func (c *cri) mark() string { return strings.ReplaceAll(filepath.Base(c.session.
 // removeParent removes the pods' cgroup, as the kubelet does; it can only where all containers' are gone.
 func (c *cri) removeParent(s *scene) {
 	if c.systemd {
-		s.try("systemctl", "stop", c.parent())
+		s.try("systemctl", "stop", filepath.Base(c.parent()))
 		return
 	}
 	s.removeCgroups(cgroupsNamed(c.mark()))

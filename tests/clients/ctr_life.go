@@ -317,6 +317,7 @@ func (c *ctr) pause(s *scene) {
 
 func (c *ctr) restart(s *scene) {
 	id, first := c.background(s, "", "sh", "-c", "echo once more >>/data/log; sleep 1000")
+	c.noted(s, id, "once more\n")
 	s.must(c.do("tasks", "kill", "--signal", "9", id)...)
 	c.end(s, id)
 	s.must(c.do("tasks", "start", "--detach", id)...)
@@ -324,8 +325,13 @@ func (c *ctr) restart(s *scene) {
 	if second == first || runs(first) {
 		s.failf("first process %d, then %d", first, second)
 	}
-	s.eventually("it has started twice", func() error {
-		if a := s.try(c.exec("", id, "cat", "/data/log")...); a.stdout != "once more\nonce more\n" {
+	c.noted(s, id, "once more\nonce more\n")
+}
+
+// noted waits until a container has written in its root what it should by then.
+func (c *ctr) noted(s *scene, id, want string) {
+	s.eventually("what it has noted", func() error {
+		if a := s.try(c.exec("", id, "cat", "/data/log")...); a.stdout != want {
 			return fmt.Errorf("%v", a)
 		}
 		return nil

@@ -53,7 +53,7 @@ func (d *docker) propagation(s *scene) {
 	}
 	mountTmpfs(s, later)
 	for _, mode := range modes {
-		d.must(s, "exec", mode, "mkdir", "/v/"+mode)
+		d.must(s, "exec", mode, "mkdir", "-p", "/v/"+mode)
 		d.must(s, "exec", mode, "mount", "-t", "tmpfs", "inside", "/v/"+mode)
 		s.cleanup(func() { _ = unix.Unmount(dir+"/"+mode, unix.MNT_DETACH) })
 		want := map[string]string{"rprivate": "1", "rslave": "2", "rshared": "2"}[mode] + "\n"

@@ -273,14 +273,14 @@ func below(pattern string) []string {
 	return all
 }
 
-// cgroups are those of containers and build steps.
+// cgroups are those of containers and build steps. The one that holds the steps' stays, whatever the runtime.
 func (d *docker) cgroups() []string {
-	if isCgroupV2() {
-		return append(below("/sys/fs/cgroup/"+d.parent+"/*/cgroup.procs"), below("/sys/fs/cgroup/"+d.parent+"/buildkit/*/cgroup.procs")...)
+	parent := "/sys/fs/cgroup/" + d.parent
+	if !isCgroupV2() {
+		parent = "/sys/fs/cgroup/*/" + d.parent
 	}
-	all := below("/sys/fs/cgroup/*/" + d.parent + "/*/cgroup.procs")
-	all = slices.DeleteFunc(all, func(path string) bool { return strings.HasSuffix(path, "/buildkit/cgroup.procs") })
-	return append(all, below("/sys/fs/cgroup/*/"+d.parent+"/buildkit/*/cgroup.procs")...)
+	all := slices.DeleteFunc(below(parent+"/*/cgroup.procs"), func(path string) bool { return strings.HasSuffix(path, "/buildkit/cgroup.procs") })
+	return append(all, below(parent+"/buildkit/*/cgroup.procs")...)
 }
 
 // newMounts are those that the daemon has not had without containers. The host's network namespace stays for good where a container was in it.

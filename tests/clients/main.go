@@ -216,7 +216,9 @@ func playTwice(ctx context.Context, o *options, c *client, session *scene, name 
 		return first
 	}
 	second := playFeature(ctx, o, c, session, name, name+", again", do)
-	second.First = first.Reason
+	if second.First = first.Reason; second.Outcome == failed && second.Reason != first.Reason {
+		second.Reason = fmt.Sprintf("%s; when it was tried again: %s", first.Reason, second.Reason) // which may only follow from the first
+	}
 	return second
 }
 

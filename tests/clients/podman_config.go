@@ -44,7 +44,7 @@ func (p *podman) propagation(s *scene) {
 	s.must("mkdir", "-p", dir+"/sub")
 	follows := p.pid(s, p.sleeping(s, "--volume "+dir+":/v:rslave"))
 	alone := p.pid(s, p.sleeping(s, "--volume "+dir+":/v:rprivate"))
-	both := p.sleeping(s, "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --volume "+dir+":/v:rshared")
+	both := p.sleeping(s, "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --volume "+dir+":/v:rshared")
 	s.must("mount", "-t", "tmpfs", "later", dir+"/sub")
 	if s.mount(follows, "/v/sub") == "" || s.mount(p.pid(s, both), "/v/sub") == "" {
 		s.failf("a mount of the host's does not reach a volume that follows")
@@ -52,7 +52,7 @@ func (p *podman) propagation(s *scene) {
 	if line := s.mount(alone, "/v/sub"); line != "" {
 		s.failf("a mount of the host's reaches a private volume: %s", line)
 	}
-	s.must(p.cmd("exec", both, "sh", "-c", "mkdir /v/back && mount -t tmpfs back /v/back")...)
+	s.must(p.cmd("exec", both, "sh", "-c", "mkdir -p /v/back && mount -t tmpfs back /v/back")...)
 	if s.mount(os.Getpid(), dir+"/back") == "" {
 		s.failf("a mount of the container's does not reach the host from a shared volume")
 	}
@@ -389,8 +389,14 @@ func (p *podman) hostNamespaces(s *scene) {
 func (p *podman) network(s *scene) {
 	s.want("links without a network", s.must(p.once("--network none", "sh", "-c", "ls /sys/class/net")...), "lo")
 	// The bridge is made in network and mount namespaces of its own, and so goes with them: the host's links and netfilter rules are not touched.
+	// Of the host's /run only systemd and its bus are kept, which may have the making of cgroups.
 	script := `ip link set lo up
+mount --rbind /run "$2"
 mount -t tmpfs networks /run
+for kept in systemd dbus; do
+  [ ! -d "$2/$kept" ] || { mkdir "/run/$kept" && mount --rbind "$2/$kept" "/run/$kept"; }
+done
+umount --lazy "$2"
 podman network create --subnet 10.97.5.0/24 apart >&2
 id=$(podman run --detach --network apart --publish 8099:80 "$1" sleep 1000)
 address=$(podman inspect --format '{{.NetworkSettings.Networks.apart.IPAddress}}' "$id")
@@ -404,8 +410,8 @@ podman network rm apart >&2
 ip -o link | grep -v ': lo:' | grep -c podman
 true
 `
-	s.must("mkdir", "-p", p.dir+"/networks")
-	got := s.must("unshare", "--net", "--mount", "sh", "-c", script, "network", reference)
+	s.must("mkdir", "-p", p.dir+"/networks", s.dir+"/hosts")
+	got := s.must("unshare", "--net", "--mount", "sh", "-c", script, "network", reference, s.dir+"/hosts")
 	s.want("a bridge", got, "address\nping\nfrom the host\nroute\njoined\n0")
 }
 
