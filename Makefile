@@ -94,12 +94,14 @@ test-clients: tare ## drive containerd, CRI, Docker, Podman and Buildah with tar
 
 # In the emulated guest everything takes ten times as long: what cgroup v2 and systemd make a difference to. CLIENT_FEATURES= is all there is.
 CLIENT_FEATURES ?= run,exec,stop,pause,update,memory limit,pids limit,cpu limit,nothing left
+CONTAINERD2 := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tare-clients/containerd2
 CLIENT_MASKS := $(foreach unit,docker.service docker.socket containerd.service podman.service podman.socket,systemd.mask=$(unit))
 test-clients-vm: tare ## drive the managers in a guest with systemd and cgroup v2, as root and as an ordinary user
 	$(GO) build -o tests/vm/vm ./tests/vm
 	CGO_ENABLED=0 $(GO) build -o tests/clients/clients ./tests/clients
 	./tests/vm/vm -guest systemd -mem 4096 -with $$(grep -v '^#' tests/clients/packages.txt | paste -s -d,) -append '$(CLIENT_MASKS)' \
 	  -bin ./tare -add tests/clients:/clients $$(crictl=$$(command -v crictl) && echo "-add $$crictl:/usr/local/bin/crictl") \
+	  $(if $(wildcard $(CONTAINERD2)),-add $(CONTAINERD2):/root/.cache/tare-clients/containerd2) \
 	  -timeout 80m -results clients-vm -v -- /clients/clients -slow 10 -deviations /clients/deviations.txt -runtime /usr/local/bin/tare \
 	  $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)') $(if $(CLIENT_FEATURES),-feature '$(CLIENT_FEATURES)') \
 	  -json /results/clients.json -log /results/log
@@ -150,7 +152,9 @@ uninstall: ## remove what install installed
 	rm -f $(INSTALL)/sbin/tare $(addprefix $(INSTALL)/share/man/man8/,$(notdir $(PAGES:.md=)))
 	rm -f $(INSTALL)/share/bash-completion/completions/tare $(INSTALL)/$(ZSHDIR)/_tare $(INSTALL)/share/fish/vendor_completions.d/tare.fish
 	rm -f $(addprefix $(INDOC)/,LICENSE README.md CHANGELOG.md copyright $(wildcard docs/*.md docs/managers/*.md))
-	-rmdir $(INDOC)/docs/managers $(INDOC)/docs $(INDOC)
+	@for dir in $(INDOC)/docs/managers $(INDOC)/docs $(INDOC); do \
+	  [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir || exit 1; \
+	done
 
 deb: tare man ## build a Debian package, tare_VERSION_ARCH.deb
 	packaging/deb.sh $(VERSION) tare_$(VERSION)-1_$$(dpkg --print-architecture).deb

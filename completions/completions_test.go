@@ -143,6 +143,8 @@ func TestCompletion(t *testing.T) {
 				{"tare --root " + c.Root + " exec " + c.ID + " ls --", nil},
 				{"tare --root " + c.Root + " kill " + c.ID + " TER", []string{"TERM"}},
 				{"tare --root " + c.Root + " kill --all " + c.ID + " W", []string{"WINCH"}},
+				{"tare kill web SIGTE", []string{"SIGTERM"}},
+				{"tare kill web SIGS", []string{"SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS"}},
 				{"tare exec --pro", []string{"--process", "--process-label"}},
 				{"tare exec --cap CAP_NET_", []string{"CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW"}},
 				{"tare exec --cwd /", nil},

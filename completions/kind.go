@@ -24,6 +24,7 @@ const (
 	files_      = "file"
 	directories = "dir"
 	commands_   = "command"
+	signals_    = "signal" // with SIG once that has been begun
 	words       = "words"
 )
 
@@ -131,7 +132,7 @@ func kindOfArgument(command, arg string) (kind, error) {
 	case "BUNDLE", "PROFILE":
 		return kind{Name: files_}, nil
 	case "SIGNAL":
-		return kind{words, signals()}, nil
+		return kind{Name: signals_}, nil
 	case "COMMAND":
 		if command == "help" {
 			return kind{Name: commands_}, nil

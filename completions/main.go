@@ -56,7 +56,8 @@ func generate(name string) ([]byte, error) {
 		Root     *command
 		Commands []*command
 		Only     string
-	}{root, commands, strings.Join(onlyArgs(commands), " | ")})
+		Signals  string
+	}{root, commands, strings.Join(onlyArgs(commands), " | "), strings.Join(signals(), " ")})
 	return b.Bytes(), err
 }
 

@@ -113,7 +113,7 @@ _tare_argument() {
     'start 0') kind=-id ;;
     'exec 0') kind=-id ;;
     'kill 0') kind=-id ;;
-    'kill 1') kind='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS' ;;
+    'kill 1') kind=-signal ;;
     'delete 0') kind=-id ;;
     'pause 0') kind=-id ;;
     'resume 0') kind=-id ;;
@@ -221,6 +221,10 @@ _tare() {
     -none) ;;
     -dir) compopt -o dirnames ;;
     -file) compopt -o default ;;
+    -signal)
+        words=(HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS)
+        [[ $current != SIG* ]] || words=("${words[@]/#/SIG}")
+        ;;
     -id)
         _tare_plain "$program"
         program=$plain

@@ -85,6 +85,14 @@ function __tare_ids
     $call list --quiet 2>/dev/null
 end
 
+# The signals, with SIG once that has been begun.
+function __tare_signals
+    set -l names HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS
+    string match -q 'SIG*' -- (commandline -ct)
+    and set names SIG$names
+    string join \n $names
+end
+
 complete -c tare -f
 complete -c tare -n '__tare_at "" 0' -a run -d 'create a container, start it and wait for its end'
 complete -c tare -n '__tare_at "" 0' -a create -d 'make a container that waits for start'
@@ -163,7 +171,7 @@ complete -c tare -n '__tare_at "exec" 0' -a '(__tare_ids)'
 complete -c tare -n '__tare_at "kill" 0' -l all -s a -d 'signal every process; a stopped container is no error'
 complete -c tare -n '__tare_at "kill" 0' -l help -s h -d 'print this page and leave'
 complete -c tare -n '__tare_at "kill" 0' -a '(__tare_ids)'
-complete -c tare -n '__tare_at "kill" 1' -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS'
+complete -c tare -n '__tare_at "kill" 1' -a '(__tare_signals)'
 
 complete -c tare -n '__tare_at "delete"' -l force -s f -d 'kill a running container with SIGKILL'
 complete -c tare -n '__tare_at "delete"' -l help -s h -d 'print this page and leave'

@@ -57,5 +57,7 @@ installed "$scratch/dest" /usr/local
 [ -s "$scratch/dest/usr/local/share/zsh/site-functions/_tare" ] || fail "no completion for zsh"
 make -s uninstall DESTDIR="$scratch/dest"
 empty "$scratch/dest"
+make -s uninstall DESTDIR="$scratch/dest" >"$scratch/again" 2>&1 || fail "a second make uninstall"
+[ ! -s "$scratch/again" ] || fail "a second make uninstall says: $(cat "$scratch/again")"
 rm "$deb"
 echo "packaging: built twice, installed, used, removed"
