@@ -3,7 +3,7 @@ package v2
 import (
 	"path"
 
-	"golang.org/x/sys/unix"
+	"tare/internal/sys"
 )
 
 // Adopt takes a cgroup that somebody else has made for us, such as systemd, and that may have our process in it already: it
@@ -21,7 +21,7 @@ func Adopt(t *Tree, at string, settings []Setting) (*Cgroup, error) {
 		return nil, err
 	}
 	if parent != t.fd {
-		unix.Close(parent)
+		sys.Close(parent)
 	}
 	if _, err := c.Apply(settings); err != nil {
 		_ = c.Close()

@@ -27,7 +27,7 @@ func OpenTree(mount string) (*Tree, error) {
 	}
 	controllers, err := sys.CgroupReadSmall(fd, "cgroup.controllers")
 	if err != nil {
-		unix.Close(fd)
+		sys.Close(fd)
 		return nil, fmt.Errorf("list the controllers of %s: %w", mount, err)
 	}
 	return &Tree{Mount: mount, Controllers: strings.Fields(string(controllers)), fd: fd}, nil

@@ -63,7 +63,7 @@ func (c *Cgroup) create(t *Tree, at string, settings []Setting) error {
 		return err
 	}
 	if parent != t.fd {
-		defer unix.Close(parent)
+		defer sys.Close(parent)
 	}
 	fd, err := c.enter(parent, name, c.Dir)
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *Cgroup) parent(t *Tree, at string, settings []Setting) (int, error) {
 	case err == nil && len(missing(fd, wanted)) == 0:
 		return fd, nil
 	case err == nil:
-		unix.Close(fd)
+		sys.Close(fd)
 	case !errors.Is(err, unix.ENOENT):
 		return -1, fmt.Errorf("open cgroup %s%s: %w", t.Mount, at, errno(err))
 	}
@@ -120,7 +120,7 @@ func (c *Cgroup) parent(t *Tree, at string, settings []Setting) (int, error) {
 			err = forLimits(settings, err)
 		}
 		if fd != t.fd {
-			unix.Close(fd)
+			sys.Close(fd)
 		}
 		if err != nil {
 			return -1, err
@@ -128,7 +128,7 @@ func (c *Cgroup) parent(t *Tree, at string, settings []Setting) (int, error) {
 		fd = next
 	}
 	if err := enable(fd, dir, wanted, settings); err != nil {
-		unix.Close(fd)
+		sys.Close(fd)
 		return -1, err
 	}
 	return fd, nil

@@ -4,6 +4,6 @@
 // Every file is reached relative to a descriptor of the cgroup's directory. What the limits of a config.json mean in files
 // and values is Settings, a pure function. Waiting is by poll(2) on cgroup.events, and has an end.
 //
-// It imports internal/sys and the specification's types only, neither devbpf nor cgroups. Errors name the config field where
+// It imports internal/sys, the types of stats and of the specification, and neither devbpf nor cgroups. Errors name the config field where
 // there is one, the file and the errno.
 package v2

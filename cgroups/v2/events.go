@@ -27,7 +27,7 @@ func (c *Cgroup) watch() (*watch, error) {
 	return &watch{fd: fd, interrupt: -1}, nil
 }
 
-func (w *watch) close() { unix.Close(w.fd) }
+func (w *watch) close() { sys.Close(w.fd) }
 
 // now reads the value of a key ("populated" or "frozen").
 func (w *watch) now(key string) (bool, error) {

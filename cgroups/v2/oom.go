@@ -89,10 +89,10 @@ func (w *OOMWatch) Kills() (uint64, error) {
 // Close ends the watch.
 func (w *OOMWatch) Close() error {
 	if w.events >= 0 {
-		_ = unix.Close(w.events)
+		sys.Close(w.events)
 	}
 	if w.notify >= 0 {
-		_ = unix.Close(w.notify)
+		sys.Close(w.notify)
 	}
 	w.events, w.notify = -1, -1
 	return nil

@@ -92,7 +92,7 @@ func (w *walk) next() {
 
 func (w *walk) move(to int) {
 	if w.at != w.root {
-		unix.Close(w.at)
+		sys.Close(w.at)
 	}
 	w.at = to
 }
