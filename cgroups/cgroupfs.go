@@ -83,7 +83,7 @@ func (m *cgroupfs) create() error {
 	}
 	m.noDeviceRules = program < 0
 	if program >= 0 {
-		defer unix.Close(program)
+		defer sys.Close(program)
 	}
 	cg, err := v2.Create(m.plan.tree, m.plan.path, m.plan.settings)
 	if err != nil {
@@ -188,13 +188,6 @@ func (m *cgroupfs) Populated() (bool, error) {
 		return false, nil
 	}
 	return m.cg.Populated()
-}
-
-func (m *cgroupfs) WaitEmpty(timeout time.Duration) error {
-	if m.absent {
-		return nil
-	}
-	return m.cg.WaitEmpty(timeout)
 }
 
 func (m *cgroupfs) Remove(timeout time.Duration) error {

@@ -41,7 +41,6 @@ type processes interface {
 	Frozen() (bool, error)
 	Pids() ([]int, error)
 	Populated() (bool, error)
-	WaitEmpty(timeout time.Duration) error
 }
 
 // newLegacy plans a container's cgroup with v1 hierarchies; tree is nil where there is no v2 tree, and becomes the Manager's.

@@ -539,10 +539,6 @@ func aloneKill(m Manager) error {
 			return err
 		}
 	}
-	err = m.WaitEmpty(time.Millisecond)
-	if !errors.Is(err, v2.ErrTimeout) {
-		return fmt.Errorf("wait for a full one: %w", err)
-	}
 	if err := m.Remove(time.Millisecond); !errors.Is(err, v2.ErrTimeout) {
 		return fmt.Errorf("remove a full one: %w", err)
 	}
@@ -550,9 +546,6 @@ func aloneKill(m Manager) error {
 		return err
 	}
 	_ = cmd.Wait()
-	if err := m.WaitEmpty(patience); err != nil {
-		return err
-	}
 	w, err := m.WatchOOM()
 	if err != nil {
 		return err

@@ -6,11 +6,11 @@ import (
 	"reflect"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"tare/cgroups/devbpf"
 	"tare/cgroups/stats"
 	"tare/cgroups/v2"
+	"tare/internal/sys"
 )
 
 func (m *cgroupfs) Update(res *specs.LinuxResources) error { return m.update(res, nil) }
@@ -29,7 +29,7 @@ func (m *cgroupfs) update(res *specs.LinuxResources, tell func([]v2.Setting) err
 		return err
 	}
 	if program >= 0 {
-		defer unix.Close(program)
+		defer sys.Close(program)
 	}
 	settings, err := m.changes(res)
 	if err != nil {

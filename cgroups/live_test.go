@@ -40,7 +40,7 @@ func openerIn(t *testing.T, m Manager) *opener {
 	t.Cleanup(func() {
 		_ = in.Close()
 		_ = cmd.Wait()
-		if err := errors.Join(m.WaitEmpty(patience), m.Remove(patience), m.Close()); err != nil {
+		if err := errors.Join(m.Remove(patience), m.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -32,7 +32,7 @@ type Config struct {
 // Manager is a container's cgroup.
 //
 // A rootless container whose config.json asks for no limit and no path may be left without one of its own: it then stays in
-// its creator's, and Dir is nil, Adopt, AddProcess, Kill, WaitEmpty, Thaw and Remove do nothing, Populated and Frozen are false,
+// its creator's, and Dir is nil, Adopt, AddProcess, Kill, Thaw and Remove do nothing, Populated and Frozen are false,
 // OOMKills is 0, and Freeze, Pids, Update and Stats fail with ErrNoCgroup. Whoever kills has to know the init process.
 type Manager interface {
 	// Create makes the cgroup, writes the limits and attaches the device program. All of it holds when it returns, before a
@@ -63,10 +63,8 @@ type Manager interface {
 	Pids() ([]int, error)
 	// Populated says whether there are any. Zombies are none.
 	Populated() (bool, error)
-	// WaitEmpty waits until there are none; the error of waiting in vain wraps v2.ErrTimeout and lists who is left.
-	WaitEmpty(timeout time.Duration) error
-	// Remove removes the cgroup and those that the container made in it, waiting until they are empty. It kills nobody,
-	// and leaves the cgroups above alone. A cgroup that is gone is no error.
+	// Remove removes the cgroup and those that the container made in it, waiting until they are empty; the error of waiting in vain
+	// wraps v2.ErrTimeout and lists who is left. It kills nobody, and leaves the cgroups above alone. A cgroup that is gone is no error.
 	Remove(timeout time.Duration) error
 	// Update changes the limits that res has and leaves the others as they are; the device rules too, if res.Devices is not
 	// nil. All of it holds when it returns, or, on failure, nothing of it.
@@ -79,7 +77,7 @@ type Manager interface {
 	// OOMKills counts the processes killed for want of memory, 0 without the memory controller.
 	OOMKills() (uint64, error)
 	// State is what Load needs to have the Manager again. It is known before Create, so that it can be on disk before it;
-	// a rootless container's may change with Create, and systemd's with AddProcess.
+	// a rootless container's may change with Create, and systemd's with Create (a slice's) or Adopt (a scope's).
 	State() State
 	// Close gives back descriptors. The Manager stays usable.
 	Close() error

@@ -39,5 +39,6 @@ func (m *cgroupfs) Started() error {
 	if m.absent || m.late == nil {
 		return nil
 	}
+	m.cg.Settle(m.late.Value)
 	return m.cg.ReplaceValue("memory.max", m.late.Until, m.late.Value)
 }

@@ -180,7 +180,7 @@ func (m *unitCgroup) start(pid int) error {
 		return err
 	}
 	if program >= 0 {
-		defer unix.Close(program)
+		defer sys.Close(program)
 	}
 	err = m.plan.client.Start(m.unit, m.unit.With(m.plan.properties, pid))
 	m.noDeviceRules = program < 0
@@ -295,6 +295,9 @@ func (m *unitCgroup) Started() error {
 	}
 	if len(settings) == 0 {
 		return nil
+	}
+	if m.late != nil {
+		m.cg.Settle(m.late.Value)
 	}
 	if err := m.ask(func(c *systemd.Client) error { return c.Set(m.unit, systemd.Properties(settings)) }); err != nil {
 		return err

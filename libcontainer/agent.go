@@ -72,7 +72,7 @@ func (a *agent) Dial() (err error) {
 // Tell sends the agent the container process state, with the listener, and closes the connection: config-linux.md, "The
 // Container Process State".
 func (a *agent) Tell(listener, pid int) error {
-	defer unix.Close(a.socket)
+	defer sys.Close(a.socket)
 	text, err := json.Marshal(&specs.ContainerProcessState{
 		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: a.Metadata, State: *hookState(a.of, a.status),
 	})
@@ -113,4 +113,12 @@ func (c *Container) passListener(fifo, init int) (said string, err error) {
 		err = stage.Fate()
 	}
 	return said, err
+}
+
+// listens gives who takes the listener of the filter, nil if it has none.
+func (c *creation) listens() launch.Agent {
+	if c.recorder != nil {
+		return c.recorder
+	}
+	return newAgent(c.state, c.agent, specs.StateCreated)
 }

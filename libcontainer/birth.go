@@ -7,13 +7,14 @@ import (
 	"slices"
 
 	"tare/cgroups"
-	v1 "tare/cgroups/v1"
+	"tare/cgroups/v1"
 	"tare/internal/procfs"
+	"tare/internal/sys"
 	"tare/libcontainer/launch"
+	"tare/libcontainer/namespace"
 	"tare/libcontainer/proto"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // The steps of this file are what a create has to do with its init process: start it, give it its orders, wait for its answers, let it go.
@@ -164,8 +165,8 @@ func (c *creation) config() *proto.Config {
 
 // showsCgroup says whether the container is to see cgroups by their paths on the host.
 func showsCgroup(spec *specs.Spec) bool {
-	return slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" }) && spec.Linux != nil &&
-		!slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+	return spec.Linux != nil && !namespace.Has(spec.Linux, specs.CgroupNamespace) &&
+		slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return m.Type == "cgroup" })
 }
 
 // callersHierarchies are the cgroups that an ordinary user's container stays in on cgroup v1. Podman wants them to be seen there. Where
@@ -183,7 +184,7 @@ func callersHierarchies() (all []proto.Hierarchy) {
 func (c *creation) killInit() error {
 	err := c.init.Kill()
 	c.init.Close()
-	unix.Close(c.init.Pidfd)
+	sys.Close(c.init.Pidfd)
 	return err
 }
 

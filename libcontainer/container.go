@@ -95,9 +95,6 @@ func (c *Container) reload() error {
 	return err
 }
 
-// ID is the container's id.
-func (c *Container) ID() string { return c.state.ID }
-
 // Close gives up what the Container holds open.
 func (c *Container) Close() error { return c.dir.Close() }
 
@@ -200,7 +197,7 @@ func (c *Container) openInitBy(proc *procfs.Handle) (int, error) {
 		err = ErrNotRunning
 	}
 	if err != nil {
-		unix.Close(fd)
+		sys.Close(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -254,15 +251,4 @@ func (c *Container) owner() string {
 		return u.Username
 	}
 	return "#" + id
-}
-
-// hookState is what the hooks of the runtime's side are told.
-func hookState(st *state.State, status specs.ContainerState) *specs.State {
-	s := &specs.State{
-		Version: st.Version, ID: st.ID, Status: status, Bundle: st.Bundle, Annotations: st.Annotations,
-	}
-	if status != specs.StateStopped {
-		s.Pid = st.InitPid
-	}
-	return s
 }

@@ -226,14 +226,6 @@ func (c *creation) saveState() error {
 	return c.dir.Save(c.state)
 }
 
-// laterHooks are those that other commands run.
-func laterHooks(h *specs.Hooks) *specs.Hooks {
-	if h == nil || len(h.Poststart)+len(h.Poststop) == 0 {
-		return nil
-	}
-	return &specs.Hooks{Poststart: h.Poststart, Poststop: h.Poststop}
-}
-
 // forget removes the last trace. Where hooks may have run, the poststop hooks run now: the container is destroyed.
 func (c *creation) forget() error {
 	defer c.dir.Close()

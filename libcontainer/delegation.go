@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tare/cgroups"
+	"tare/libcontainer/namespace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -30,12 +31,11 @@ func delegatee(spec *specs.Spec) (uid int, ok bool) {
 	if spec.Process == nil || spec.Linux == nil {
 		return 0, false
 	}
-	namespaces := spec.Linux.Namespaces
-	if !slices.Contains(namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace}) || !slices.ContainsFunc(spec.Mounts, isWritableCgroup) {
+	if !namespace.Makes(spec.Linux, specs.CgroupNamespace) || !slices.ContainsFunc(spec.Mounts, isWritableCgroup) {
 		return 0, false
 	}
 	uid = int(spec.Process.User.UID)
-	if !slices.ContainsFunc(namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }) {
+	if !namespace.Has(spec.Linux, specs.UserNamespace) {
 		return uid, true
 	}
 	// Of a user namespace that is joined, the mappings may be left out: then nobody here knows who that is.

@@ -16,6 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const (
+	// promptExit is how long a killed process takes to end if nothing keeps it.
+	promptExit = time.Second
+	// exitTimeout is how long a killed process may take to end.
+	exitTimeout = 10 * time.Second
+	// removeTimeout is how long a cgroup may take to get empty.
+	removeTimeout = 10 * time.Second
+)
+
 // DeleteOptions are those of a delete.
 type DeleteOptions struct {
 	// Force ends a running container, and finds nothing to do where there is none.
@@ -143,7 +152,7 @@ func (c *Container) awaitDeath() (Status, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(init)
+	defer sys.Close(init)
 	dying, err := c.initDying()
 	if err == nil && dying {
 		_, err = sys.WaitExit(init, int(exitTimeout/time.Millisecond))
@@ -172,7 +181,7 @@ func (c *Container) endAll(cg cgroups.Manager, status Status) error {
 	if status != specs.StateStopped {
 		init, err := c.openInit()
 		if err == nil {
-			defer unix.Close(init)
+			defer sys.Close(init)
 			// With a PID namespace of its own the others end with init; but a frozen init ends by this alone on cgroup v1.
 			if !c.state.OwnPidNS || status == StatePaused {
 				if err := cg.Kill(); err != nil {
@@ -190,4 +199,22 @@ func (c *Container) endAll(cg cgroups.Manager, status Status) error {
 		return err
 	}
 	return cg.Kill()
+}
+
+// end kills the init process and waits for its end.
+func (c *Container) end(init int, cg cgroups.Manager) error {
+	if err := sys.PidfdSendSignal(init, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	ended, err := sys.WaitExit(init, int(promptExit/time.Millisecond))
+	for deadline := time.Now().Add(exitTimeout); err == nil && !ended && time.Now().Before(deadline); {
+		// Frozen on cgroup v1, maybe: by a pause that was killed half-way, which does not show in the status, or by the
+		// container itself, whose last write may come after our own.
+		_ = cg.Kill()
+		ended, err = sys.WaitExit(init, int(promptExit/time.Millisecond))
+	}
+	if err == nil && !ended {
+		err = fmt.Errorf("init process %d: still there %v after SIGKILL: does it wait for a device or a network file system?", c.state.InitPid, exitTimeout)
+	}
+	return err
 }

@@ -68,7 +68,7 @@ func (c *Container) Events(o EventsOptions) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(init)
+	defer sys.Close(init)
 	cg, err := c.cgroup()
 	if err != nil {
 		return err

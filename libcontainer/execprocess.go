@@ -41,7 +41,7 @@ func readProcess(path string) (*specs.Process, error) {
 	return p, bundle.ValidateProcess(p).In(path)
 }
 
-var errNoArgs = errors.New("process args cannot be empty")
+var errNoArgs = errors.New("process args cannot be empty: the command comes after the id")
 
 // apply makes a process of the container's. A container without one has nothing to start from but the changes.
 func (c *ProcessChanges) apply(of *specs.Process) (*specs.Process, error) {

@@ -10,6 +10,7 @@ import (
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
+	"tare/libcontainer/namespace"
 	"tare/libcontainer/state"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -21,12 +22,8 @@ import (
 
 // findGround looks at where a root file system lies, if its container is to mount in the runtime's namespace; nil if not.
 func findGround(spec *specs.Spec, rootfs string) (*state.Ground, error) {
-	if spec.Linux != nil {
-		for i := range spec.Linux.Namespaces {
-			if spec.Linux.Namespaces[i].Type == specs.MountNamespace {
-				return nil, nil
-			}
-		}
+	if namespace.Has(spec.Linux, specs.MountNamespace) {
+		return nil, nil
 	}
 	return groundOf(rootfs)
 }

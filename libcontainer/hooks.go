@@ -52,3 +52,22 @@ func runPoststop(dir *state.Dir, st *state.State, o DeleteOptions) error {
 	}
 	return nil
 }
+
+// hookState is what the hooks of the runtime's side are told.
+func hookState(st *state.State, status specs.ContainerState) *specs.State {
+	s := &specs.State{
+		Version: st.Version, ID: st.ID, Status: status, Bundle: st.Bundle, Annotations: st.Annotations,
+	}
+	if status != specs.StateStopped {
+		s.Pid = st.InitPid
+	}
+	return s
+}
+
+// laterHooks are those that other commands run.
+func laterHooks(h *specs.Hooks) *specs.Hooks {
+	if h == nil || len(h.Poststart)+len(h.Poststop) == 0 {
+		return nil
+	}
+	return &specs.Hooks{Poststart: h.Poststart, Poststop: h.Poststop}
+}

@@ -62,7 +62,7 @@ func hasCreateHooks(h *specs.Hooks) bool {
 // obey ends the runtime's hooks, and those that the init process runs with it.
 func (i *interruption) obey(init int) {
 	defer close(i.obeyed)
-	defer unix.Close(init)
+	defer sys.Close(init)
 	for s := range i.signals {
 		i.event.Raise(s.(syscall.Signal))
 		_ = sys.PidfdSendSignal(init, unix.SIGKILL)

@@ -31,7 +31,7 @@ func (c *Container) Kill(sig unix.Signal, all bool) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(init)
+	defer sys.Close(init)
 	if wide {
 		return c.signalAll(sig)
 	}
@@ -75,7 +75,7 @@ func (c *Container) signalInit(sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(init)
+	defer sys.Close(init)
 	if err := sys.PidfdSendSignal(init, sig); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}

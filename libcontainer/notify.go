@@ -47,7 +47,7 @@ func newNotifier(dir *state.Dir, host string) (*notifier, error) {
 // Close closes the container's socket.
 func (n *notifier) Close() {
 	if n != nil {
-		unix.Close(n.socket)
+		sys.Close(n.socket)
 	}
 }
 
@@ -84,12 +84,12 @@ func (n *notifier) tell(ready []byte, pid int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(read)
+	defer sys.Close(read)
 	err = sys.SendUnixgram(n.host, [][]byte{ready, strconv.AppendInt([]byte("MAINPID="), int64(pid), 10)}, -1)
 	if err == nil {
 		err = sys.SendUnixgram(n.host, [][]byte{[]byte("BARRIER=1")}, write)
 	}
-	unix.Close(write)
+	sys.Close(write)
 	if err != nil {
 		return fmt.Errorf("notify %s: %w", n.host, err)
 	}

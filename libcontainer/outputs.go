@@ -68,7 +68,7 @@ func sendPidfd(path string, pidfd int, kind string) error {
 	if err != nil {
 		return fmt.Errorf("pidfd socket: %w", err)
 	}
-	defer unix.Close(socket)
+	defer sys.Close(socket)
 	if err := sys.SendFD(socket, pidfd, kind); err != nil {
 		return fmt.Errorf("pidfd socket: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 
 	"tare/internal/sys"
-	"tare/libcontainer/launch"
 	"tare/seccomp"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -162,12 +161,4 @@ func (r *recorder) save(warn func(string)) error {
 		return recordError(err)
 	}
 	return nil
-}
-
-// listens gives who takes the listener of the filter, nil if it has none.
-func (c *creation) listens() launch.Agent {
-	if c.recorder != nil {
-		return c.recorder
-	}
-	return newAgent(c.state, c.agent, specs.StateCreated)
 }

@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"errors"
-	"fmt"
 
 	"tare/internal/step"
 	"tare/internal/sys"
@@ -39,14 +38,6 @@ func Run(o RunOptions) (int, error) {
 		err = also(err, ct.delete(DeleteOptions{Force: true, Warn: c.warn, interrupt: c.interruption.hooks()}))
 	}
 	return code, also(err, c.recorder.save(c.warn))
-}
-
-// also puts a second error behind a first one, in one line.
-func also(err, second error) error {
-	if err == nil || second == nil {
-		return errors.Join(err, second)
-	}
-	return fmt.Errorf("%w; and %w", err, second)
 }
 
 // attend does what is left once the workload runs, and waits for its end in the foreground.

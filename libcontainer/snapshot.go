@@ -47,7 +47,7 @@ const snapshotName = "tare.json"
 func (cp *checkpoint) dump() error {
 	begun := false
 	err := criu.Dump(&cp.criu, func(e criu.Event) error {
-		unix.Close(e.FD) // -1 does no harm
+		sys.Close(e.FD) // -1 does no harm
 		if begun {
 			return nil
 		}
@@ -169,7 +169,7 @@ const endOfPath = "]:"
 
 func isBind(m *specs.Mount) bool {
 	opts, err := mountopt.Parse(m.Options)
-	return err == nil && (m.Type == "bind" || opts.Has(mountopt.Bind)) && !opts.Has(mountopt.Remount)
+	return err == nil && opts.IsBind(m.Type) && !opts.Has(mountopt.Remount)
 }
 
 // nearest is the index of the last of the longest of paths that p is at or below; -1 for none.

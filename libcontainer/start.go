@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"tare/cgroups"
 	"tare/internal/sys"
 	"tare/libcontainer/launch"
 	"tare/libcontainer/proto"
@@ -22,12 +21,6 @@ const (
 	quickAnswer = 100 * time.Millisecond
 	// answerTimeout is how long an init process may take to come from its fifo.
 	answerTimeout = 10 * time.Second
-	// promptExit is how long a killed process takes to end if nothing keeps it.
-	promptExit = time.Second
-	// exitTimeout is how long a killed process may take to end.
-	exitTimeout = 10 * time.Second
-	// removeTimeout is how long a cgroup may take to get empty.
-	removeTimeout = 10 * time.Second
 )
 
 // hookError is a start that failed by a hook.
@@ -61,7 +54,7 @@ func (c *Container) Start() error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(init)
+	defer sys.Close(init)
 	if c.state.NoProcess {
 		return errNoProcess // and the container stays created; runtime.md, start
 	}
@@ -101,12 +94,21 @@ func (c *Container) limitLate(init int) error {
 	return nil
 }
 
+// started says of a container whose workload has been released that there is nothing to start. What runs again after a resume is
+// not running now.
+func (c *Container) started() error {
+	if c.frozen() {
+		return fmt.Errorf("%w: it has been started, and resume lets it go on", ErrPaused)
+	}
+	return ErrStarted
+}
+
 // releaseInit lets the init process go on from its fifo, and follows it until it has executed the workload: it
 // says that it goes, and keeps the fifo open until then, or to say what went wrong.
 func (c *Container) releaseInit(init int) error {
 	fifo, err := c.dir.OpenFifo()
 	if errors.Is(err, fs.ErrNotExist) {
-		return ErrStarted
+		return c.started()
 	}
 	if err != nil {
 		return err
@@ -116,7 +118,7 @@ func (c *Container) releaseInit(init int) error {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(init), Events: unix.POLLIN}}
 	n, err := sys.Poll(fds, int(quickAnswer/time.Millisecond))
 	if err == nil && n == 0 && c.frozen() {
-		return ErrPaused
+		return fmt.Errorf("%w: resume it first", ErrPaused)
 	}
 	if err == nil && n == 0 {
 		n, err = sys.Poll(fds, int(answerTimeout/time.Millisecond))
@@ -183,23 +185,5 @@ func (c *Container) awaitWord(fifo int) error {
 		return launch.AwaitAnswered(fifo)
 	}
 	_, err := sys.Poll([]unix.PollFd{{Fd: int32(fifo), Events: unix.POLLIN}}, -1)
-	return err
-}
-
-// end kills the init process and waits for its end.
-func (c *Container) end(init int, cg cgroups.Manager) error {
-	if err := sys.PidfdSendSignal(init, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-		return err
-	}
-	ended, err := sys.WaitExit(init, int(promptExit/time.Millisecond))
-	for deadline := time.Now().Add(exitTimeout); err == nil && !ended && time.Now().Before(deadline); {
-		// Frozen on cgroup v1, maybe: by a pause that was killed half-way, which does not show in the status, or by the
-		// container itself, whose last write may come after our own.
-		_ = cg.Kill()
-		ended, err = sys.WaitExit(init, int(promptExit/time.Millisecond))
-	}
-	if err == nil && !ended {
-		err = fmt.Errorf("init process %d: still there %v after SIGKILL: does it wait for a device or a network file system?", c.state.InitPid, exitTimeout)
-	}
 	return err
 }

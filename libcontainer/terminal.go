@@ -6,8 +6,6 @@ import (
 	"os"
 
 	"tare/internal/sys"
-
-	"golang.org/x/sys/unix"
 )
 
 // consoleEnd is where the master of a terminal goes: through a socket to who asked for it, or, in
@@ -77,7 +75,7 @@ func (e *consoleEnd) close() {
 		e.socket.Close()
 	}
 	if e.ours > 0 {
-		unix.Close(e.ours)
+		sys.Close(e.ours)
 	}
 	*e = consoleEnd{}
 }

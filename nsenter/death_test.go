@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -104,7 +106,7 @@ func TestStart_DiesWithTheThread(t *testing.T) {
 		t.Error("the child lives on 20 s after the thread that made it")
 		holdWrite.Close()
 	}
-	if ws, err := wait(s.pid); err != nil || !ws.Signaled() || ws.Signal() != unix.SIGKILL {
+	if ws, err := sys.Wait(s.pid); err != nil || !ws.Signaled() || ws.Signal() != unix.SIGKILL {
 		t.Errorf("the child ended with status %#x, %v, want SIGKILL", ws, err)
 	}
 }

@@ -3,9 +3,9 @@
 // A Go process has threads before main runs, and setns(2) into a user namespace wants a process with one
 // thread only. So Start forks by a bare clone3(2) between the Go runtime's own fork hooks. The child of such a
 // fork has one thread, and until it executes something else it may only make bare system calls: no allocation,
-// no stack growth, no locks, no Go runtime. That is the raw stage (raw.go): it joins namespaces, places itself
-// in the cgroup, waits for its id maps and executes the sealed binary by its descriptor; the Go runtime of
-// that binary starts anew, already where it belongs.
+// no stack growth, no locks, no Go runtime. That is the raw stage (raw.go): born in the cgroup, it joins
+// namespaces, waits for its id maps and executes the sealed binary by its descriptor; the Go runtime of that binary
+// starts anew, already where it belongs.
 //
 //	Start ──clone3──▶ entrant ── setns… ── clone3(CLONE_PARENT) ──▶ init      with a PID namespace to join
 //	Start ──clone3────────────────────── setns… ──────────────────▶ init      without

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -182,7 +184,7 @@ func TestStart_NoExe(t *testing.T) {
 	for name, exe := range map[string]*os.File{"none": nil, "closed": gone} {
 		pid, err := Start(&Request{Exe: exe, Args: []string{childArg0, "exit"}})
 		if err == nil {
-			_, _ = wait(pid)
+			_, _ = sys.Wait(pid)
 		}
 		t.Logf("exe %s: %v", name, err)
 		wantError(t, err, "execute the init stage: execveat", unix.EBADF)

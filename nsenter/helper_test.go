@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -76,7 +78,7 @@ func helper(args []string) int {
 		return hold(helperHold)
 	}
 	if err == nil {
-		must(wait(pid))
+		must(sys.Wait(pid))
 	}
 	return 0
 }

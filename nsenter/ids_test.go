@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -163,7 +165,7 @@ func TestStart_MapIDsOrder(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: Start: %v", i, err)
 		}
-		if ws, err := wait(pid); err != nil || ws != 0 {
+		if ws, err := sys.Wait(pid); err != nil || ws != 0 {
 			t.Fatalf("round %d: the child ended with status %#x, %v", i, ws, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -225,7 +227,7 @@ func runBeside(t *testing.T, r Request) report {
 	write.Close()
 	var got report
 	decodeErr := json.NewDecoder(read).Decode(&got)
-	if ws, err := wait(pid); err != nil || !ws.Exited() || ws.ExitStatus() != 0 {
+	if ws, err := sys.Wait(pid); err != nil || !ws.Exited() || ws.ExitStatus() != 0 {
 		t.Fatalf("the child ended with status %#x, %v", ws, err)
 	}
 	if decodeErr != nil {

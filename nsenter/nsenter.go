@@ -79,7 +79,7 @@ func Start(r *Request) (pid int, err error) {
 	if errno != 0 {
 		return 0, &Error{Step: forkStep(st).String(), Errno: errno}
 	}
-	unix.Close(st.report)
+	sys.Close(st.report)
 	st.report = -1
 	return follow(r, st, int(child))
 }
@@ -137,7 +137,7 @@ func awaitEntrant(report, child int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(pidfd)
+	defer sys.Close(pidfd)
 	fds := []unix.PollFd{{Fd: int32(report), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
 	if _, err := sys.Poll(fds, -1); err != nil {
 		return err
@@ -161,7 +161,7 @@ func mapIDs(r *Request, st *stage, pid int) error {
 // nobody would reap that one: it ends by itself, with the pipe that it may wait at.
 func abandon(st *stage, pid, child int, err error) error {
 	if st.syncWrite >= 0 {
-		unix.Close(st.syncWrite)
+		sys.Close(st.syncWrite)
 		st.syncWrite = -1
 	}
 	for {
@@ -176,26 +176,16 @@ func abandon(st *stage, pid, child int, err error) error {
 	_ = unix.Kill(pid, unix.SIGKILL)
 	_ = unix.Kill(child, unix.SIGKILL)
 	if pid != child {
-		_, _ = wait(pid)
+		_, _ = sys.Wait(pid)
 	}
-	_, _ = wait(child)
+	_, _ = sys.Wait(child)
 	return err
 }
 
 // reap waits for the entrant, which has ended by now if there was one beside init.
 func reap(child, pid int) {
 	if child != pid {
-		_, _ = wait(child)
-	}
-}
-
-func wait(pid int) (unix.WaitStatus, error) {
-	var ws unix.WaitStatus
-	for {
-		_, err := unix.Wait4(pid, &ws, 0, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return ws, err
-		}
+		_, _ = sys.Wait(child)
 	}
 }
 
@@ -274,7 +264,7 @@ func borrowable(r *Request) bool {
 func (st *stage) closePipes() {
 	for _, fd := range []int{st.reportRead, st.report, st.sync, st.syncWrite} {
 		if fd >= 0 {
-			unix.Close(fd)
+			sys.Close(fd)
 		}
 	}
 }
@@ -287,20 +277,12 @@ func number(f *os.File) int {
 	return int(f.Fd())
 }
 
-func (st *stage) openPipes() error {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return os.NewSyscallError("pipe2", err)
+func (st *stage) openPipes() (err error) {
+	if st.reportRead, st.report, err = sys.Pipe(); err != nil || !st.newUser {
+		return err
 	}
-	st.reportRead, st.report = p[0], p[1]
-	if !st.newUser {
-		return nil
-	}
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return os.NewSyscallError("pipe2", err)
-	}
-	st.sync, st.syncWrite = p[0], p[1]
-	return nil
+	st.sync, st.syncWrite, err = sys.Pipe()
+	return err
 }
 
 // keepSorted lists the descriptors that the last fork keeps, ascending and each once: those to inherit, and

@@ -39,12 +39,12 @@ func NewRelay() (*Relay, error) {
 	}
 	size := os.Getpagesize()
 	if err := unix.Ftruncate(fd, int64(size)); err != nil {
-		unix.Close(fd)
+		sys.Close(fd)
 		return nil, os.NewSyscallError("ftruncate", err)
 	}
 	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		unix.Close(fd)
+		sys.Close(fd)
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	return &Relay{FD: fd, mem: (*relayMemory)(unsafe.Pointer(&mem[0]))}, nil

@@ -14,29 +14,29 @@ import (
 // NewUserNamespace makes a user namespace with the id maps that mapIDs writes for the process pid, and opens it. The process
 // that it is made with has ended when it returns: the descriptor alone keeps the namespace.
 func NewUserNamespace(mapIDs func(pid int) error) (*os.File, error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("pipe2", err)
+	read, write, err := sys.Pipe()
+	if err != nil {
+		return nil, err
 	}
 	args := cloneArgs{flags: unix.CLONE_NEWUSER, exitSignal: uint64(unix.SIGCHLD)}
 	syscall.ForkLock.Lock()
-	child, errno := forkHolder(&args, p[0], p[1])
+	child, errno := forkHolder(&args, read, write)
 	afterFork()
 	syscall.ForkLock.Unlock()
-	unix.Close(p[0])
+	sys.Close(read)
 	if errno != 0 {
-		unix.Close(p[1])
+		sys.Close(write)
 		return nil, &Error{Step: "make a user namespace: clone3", Errno: errno}
 	}
 	pid := int(child)
-	err := mapIDs(pid)
+	err = mapIDs(pid)
 	var f *os.File
 	if err == nil {
 		f, err = openUserNamespace(pid)
 	}
-	unix.Close(p[1])
+	sys.Close(write)
 	_ = unix.Kill(pid, unix.SIGKILL) // another one that was forked meanwhile may have the other end, too
-	_, _ = wait(pid)
+	_, _ = sys.Wait(pid)
 	return f, err
 }
 

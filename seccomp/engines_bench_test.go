@@ -199,7 +199,7 @@ func serveCalls() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := p.Load(); err != nil {
+	if _, err := p.load(0); err != nil {
 		return err
 	}
 	for {

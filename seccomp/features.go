@@ -42,7 +42,7 @@ func KnownFlags() []string {
 }
 
 // SupportedFlags returns the flags this build can pass on. It does not ask the kernel: the features document describes the runtime,
-// wherever it runs. A kernel without a flag makes Program.Load fail with the flag's name.
+// wherever it runs. A kernel without a flag makes the load fail with the flag's name (Program.Explain).
 func SupportedFlags() []string { return KnownFlags() }
 
 // ArchName is an architecture as people write it: x86_64, not SCMP_ARCH_X86_64.

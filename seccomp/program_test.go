@@ -46,13 +46,10 @@ var roles = map[string]func() error{
 	"docker":       roleDocker,
 	"errnos":       roleErrnos,
 	"kill":         roleKill,
-	"tsync":        roleTSYNC,
 	"unprivileged": roleUnprivileged,
 	"bad flag":     roleBadFlag,
 	"refused":      roleRefused,
-	"notify":       roleNotify,
 	"listener":     roleListener,
-	"allocations":  roleAllocations,
 }
 
 // TestLoad lets the kernel judge: each role is a process that loads a program and makes system calls.
@@ -90,7 +87,18 @@ func load(profile *specs.LinuxSeccomp) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	return p.Load()
+	_, err = p.load(0)
+	return err
+}
+
+// load installs the program on the calling thread. The result is the listener, with SECCOMP_FILTER_FLAG_NEW_LISTENER among the flags to add.
+func (p *Program) load(flags uint) (int, error) {
+	prog := unix.SockFprog{Len: uint16(len(p.Filter)), Filter: &p.Filter[0]}
+	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(p.Flags|flags), uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return 0, p.Explain(errno)
+	}
+	return int(r), nil
 }
 
 // call makes a system call and says if its errno is not the expected one.
@@ -174,29 +182,6 @@ func roleKill() error {
 	return call("getpriority", 0, unix.SYS_GETPRIORITY)
 }
 
-// roleTSYNC: another thread of the process, which is there already, is judged too.
-func roleTSYNC() error {
-	load := func(flags ...specs.LinuxSeccompFlag) error {
-		return load(&specs.LinuxSeccomp{
-			DefaultAction: specs.ActAllow, Flags: append([]specs.LinuxSeccompFlag{}, flags...),
-			Syscalls: []specs.LinuxSyscall{{Names: []string{"getpriority"}, Action: specs.ActErrno}},
-		})
-	}
-	ask, answer := make(chan bool), make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		for denied := range ask {
-			want := syscall.Errno(0)
-			if denied {
-				want = unix.EPERM
-			}
-			answer <- call("getpriority on another thread", want, unix.SYS_GETPRIORITY)
-		}
-	}()
-	check := func(denied bool) error { ask <- denied; return <-answer }
-	return errors.Join(check(false), load(), check(false), load(flagTSYNC), check(true))
-}
-
 // roleUnprivileged: without no_new_privs and CAP_SYS_ADMIN the error says so.
 func roleUnprivileged() error {
 	var none [2]unix.CapUserData
@@ -207,7 +192,7 @@ func roleUnprivileged() error {
 	if err != nil {
 		return err
 	}
-	if err := p.Load(); !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "without no_new_privs or CAP_SYS_ADMIN") {
+	if _, err := p.load(0); !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "without no_new_privs or CAP_SYS_ADMIN") {
 		return fmt.Errorf("error %v", err)
 	}
 	return nil
@@ -216,7 +201,7 @@ func roleUnprivileged() error {
 // roleBadFlag: a flag that no profile can name is not blamed on the kernel.
 func roleBadFlag() error {
 	p := &Program{Filter: []unix.SockFilter{{Code: unix.BPF_RET, K: unix.SECCOMP_RET_ALLOW}}, Flags: 1 << 30}
-	if err := p.Load(); !errors.Is(err, unix.EINVAL) {
+	if _, err := p.load(0); !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("error %v, want EINVAL", err)
 	}
 	return nil
@@ -243,14 +228,6 @@ func roleRefused() error {
 	return nil
 }
 
-func roleNotify() error {
-	err := load(&specs.LinuxSeccomp{DefaultAction: specs.ActNotify, ListenerPath: "/run/agent"})
-	if !errors.Is(err, errNeedsListener) {
-		return fmt.Errorf("error %v, want errNeedsListener", err)
-	}
-	return nil
-}
-
 // roleListener: another thread, that the filter is not on, answers for this one.
 func roleListener() error {
 	profile := &specs.LinuxSeccomp{
@@ -271,7 +248,7 @@ func roleListener() error {
 		answered <- answerOne(<-listeners)
 	}()
 	<-listeners
-	listener, err := p.LoadListener()
+	listener, err := p.load(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	if err != nil {
 		return err
 	}
@@ -282,7 +259,7 @@ func roleListener() error {
 	if err := call("sethostname", unix.EXDEV, unix.SYS_SETHOSTNAME); err != nil {
 		return err
 	}
-	if _, err := p.LoadListener(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has a listener already") {
+	if _, err := p.load(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "has a listener already") {
 		return fmt.Errorf("a second listener: %w", err)
 	}
 	return <-answered
@@ -304,26 +281,6 @@ func answerOne(listener int) error {
 		return errno
 	}
 	return nil
-}
-
-// roleAllocations: Load does not allocate, so that nothing needs the kernel after it.
-func roleAllocations() error {
-	p, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow})
-	if err != nil {
-		return err
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return err
-	}
-	var failures []error
-	if n := testing.AllocsPerRun(10, func() {
-		if err := p.Load(); err != nil {
-			failures = append(failures, err)
-		}
-	}); n != 0 {
-		failures = append(failures, fmt.Errorf("%v allocations in Load", n))
-	}
-	return errors.Join(failures...)
 }
 
 func TestNativeArch(t *testing.T) {

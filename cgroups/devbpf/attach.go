@@ -50,10 +50,10 @@ func Replace(cgroup, program int) error {
 		name, err := sys.BPFProgName(old)
 		if err == nil && name == programName {
 			err = attach(cgroup, program, old)
-			unix.Close(old)
+			sys.Close(old)
 			return err
 		}
-		unix.Close(old)
+		sys.Close(old)
 		if err != nil {
 			return fmt.Errorf("look for the cgroup's device program: %w", err)
 		}

@@ -65,7 +65,7 @@ func (g *Group) Kill() error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("kill cgroup %s: %w", g.at(), err)
-		case len(all) == 0, time.Now().After(deadline): // each has its signal; WaitEmpty tells who does not die of it
+		case len(all) == 0, time.Now().After(deadline): // each has its signal; Remove tells who does not die of it
 			return nil
 		}
 		awaitEnd(all[0], time.Now().Add(killTimeout/8))
@@ -78,26 +78,8 @@ func awaitEnd(pid int, deadline time.Time) {
 	if err != nil { // it has ended
 		return
 	}
-	defer unix.Close(fd)
+	defer sys.Close(fd)
 	_, _ = sys.WaitExit(fd, int(max(time.Until(deadline).Milliseconds(), 0)))
-}
-
-// WaitEmpty waits until no process is left, or until the cgroup is gone.
-func (g *Group) WaitEmpty(timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
-	for {
-		all, err := g.Pids()
-		if v2.Gone(err) || err == nil && len(all) == 0 {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("wait for cgroup %s to become empty: %w", g.at(), timedOut(timeout, all))
-		}
-		awaitEnd(all[0], deadline)
-	}
 }
 
 func timedOut(timeout time.Duration, pids []int) error {

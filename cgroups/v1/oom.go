@@ -96,7 +96,7 @@ func (w *OOMWatch) kills() (uint64, error) {
 func (w *OOMWatch) Close() error {
 	for _, fd := range []*int{&w.event, &w.control} {
 		if *fd >= 0 {
-			_ = unix.Close(*fd)
+			sys.Close(*fd)
 		}
 		*fd = -1
 	}

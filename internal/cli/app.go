@@ -169,7 +169,7 @@ func (a *app) parse(c *cli.Command, args []string) error {
 			return fmt.Errorf("%w: it is a global option, which stands before the command (see %s --help)", err, a.name)
 		}
 		if name := undefinedFlag(err); name != "" {
-			return fmt.Errorf("%w%s (see %s)", err, didYouMean(likeOption(c, name)), a.helpHint(c))
+			return fmt.Errorf("%w%s (see %s)", err, optionHint(c, name), a.helpHint(c))
 		}
 		return fmt.Errorf("%w (see %s)", err, a.helpHint(c))
 	}
@@ -201,8 +201,12 @@ func exitCode(err error) int {
 }
 
 func (a *app) unknownCommand(name string) error {
+	hint := didYouMean(likeCommand(name))
+	if hint == "" {
+		hint = ": there is no such command"
+	}
 	//lint:ignore ST1005 the words that scripts know
-	return &exitError{3, fmt.Errorf("No help topic for '%s'%s (see %s --help)", name, didYouMean(likeCommand(name)), a.name)}
+	return &exitError{3, fmt.Errorf("No help topic for '%s'%s (see %s --help)", name, hint, a.name)}
 }
 
 // wantArgs refuses a wrong number of positional arguments.

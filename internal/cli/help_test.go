@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -52,6 +53,20 @@ func TestCommandNames_Complete(t *testing.T) {
 		c := a.command(name)
 		if c == nil || c.Name != name || c.Usage == "" || c.Category == "" {
 			t.Errorf("command %s: %+v", name, c)
+		}
+	}
+}
+
+// The commands of a group stand below one heading.
+func TestCommandNames_GroupsAreWhole(t *testing.T) {
+	a := &app{name: "tare"}
+	var groups []string
+	for _, name := range commandNames() {
+		group := a.command(name).Category
+		if i := slices.Index(groups, group); i >= 0 && i != len(groups)-1 {
+			t.Errorf("%s: the group %q has had another one after it", name, group)
+		} else if i < 0 {
+			groups = append(groups, group)
 		}
 	}
 }

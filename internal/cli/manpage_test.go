@@ -100,6 +100,18 @@ func TestManPages_Sections(t *testing.T) {
 	}
 }
 
+// A word between underscores ends at its first one: the next would be printed, and the rest in another face.
+func TestManPages_Emphasis(t *testing.T) {
+	cut := regexp.MustCompile(`(?m)(?:^|[\s(])_[^\s_*]+_[A-Za-z0-9]`)
+	for _, p := range manPages(t) {
+		for title, text := range p.sections {
+			for _, word := range cut.FindAllString(text, -1) {
+				t.Errorf("%s(8), %s: %s...", p.name, title, strings.TrimSpace(word))
+			}
+		}
+	}
+}
+
 // What takes a value has a placeholder in its page as in its help, and what can be given again says so. --cgroup is a list only to refuse a second one.
 func TestManPages_Values(t *testing.T) {
 	for _, p := range manPages(t) {

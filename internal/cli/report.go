@@ -74,6 +74,7 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return a.exitCode
 	}
+	err = a.elsewhere(err)
 	msg := err.Error()
 	// A usage error among the global options comes before the log is open. If opening fails too, the first error counts.
 	_ = a.openLog()

@@ -44,7 +44,7 @@ func TestReport_NoLog(t *testing.T) {
 }
 
 func TestReport_ExitCode(t *testing.T) {
-	if code, stderr, _ := reported(t, globalOptions{}, (&app{name: "tare"}).unknownCommand("x")); code != 3 || stderr != "tare: No help topic for 'x' (see tare --help)\n" {
+	if code, stderr, _ := reported(t, globalOptions{}, (&app{name: "tare"}).unknownCommand("x")); code != 3 || stderr != "tare: No help topic for 'x': there is no such command (see tare --help)\n" {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 	if code := (&app{exitCode: 137}).report(nil); code != 137 {

@@ -15,7 +15,7 @@ func (a *app) restoreCommand() *cli.Command {
 	var ro libcontainer.RestoreOptions
 	return &cli.Command{
 		Name:      "restore",
-		Category:  "Life of a container",
+		Category:  "Changing",
 		Usage:     "create a container whose processes go on where a checkpoint left them",
 		ArgsUsage: "ID",
 		Description: `The bundle is that of the checkpoint, or one like it: mounts, namespaces and limits

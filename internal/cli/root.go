@@ -10,6 +10,7 @@ import (
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
+	"tare/libcontainer"
 )
 
 // stateDirName is the same under every program name: the state is not runc's.
@@ -46,6 +47,17 @@ func (a *app) makeStateRoot() (string, error) {
 		return "", fmt.Errorf("state root: %w", err)
 	}
 	return root, nil
+}
+
+// elsewhere tells a user who may not use a state root how to have one.
+func (a *app) elsewhere(err error) error {
+	if _, ok := errors.AsType[*libcontainer.RefusedError](err); !ok {
+		return err
+	}
+	if a.global.root != "" {
+		return fmt.Errorf("%w: --root has to name a directory of yours", err)
+	}
+	return fmt.Errorf("%w: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root", err)
 }
 
 const systemRoot = "/run/" + stateDirName

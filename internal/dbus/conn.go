@@ -70,7 +70,7 @@ const (
 )
 
 // Close closes the connection.
-func (c *Conn) Close() { unix.Close(c.fd) }
+func (c *Conn) Close() { sys.Close(c.fd) }
 
 // authenticate says who we are: whom the kernel says we are. An identity that is left out is taken from the socket
 // (SO_PEERCRED) as the peer sees it, which is right in every user namespace, whereas the uid that we know would be wrong in

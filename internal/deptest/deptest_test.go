@@ -5,21 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"os"
 	"os/exec"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// layer gives each package of the program its layer. A package imports packages of lower layers, and its own
-// sub-packages; never sideways. docs/architecture.md says what lives where.
+// layers gives each package of the program its layer. A package imports packages of lower layers, and its own
+// sub-packages; never sideways, but for sisters below cgroups and seccomp. docs/architecture.md says what lives where.
 var layers = map[string]int{
 	"internal/document": 0, "internal/logx": 0, "internal/step": 0, "internal/sys": 0, "internal/wire": 0,
 	"internal/dbus": 1, "internal/netlink": 1, "internal/procfs": 1, "internal/fsroot": 1,
 	"cgroups": 2, "cgroups/devbpf": 2, "cgroups/stats": 2, "cgroups/systemd": 2, "cgroups/v1": 2, "cgroups/v2": 2,
 	"libcontainer/attr": 2, "libcontainer/lsm": 2,
 	"libcontainer/console": 2, "libcontainer/creds": 2, "libcontainer/criu": 2, "libcontainer/hooks": 2, "libcontainer/keyring": 2, "libcontainer/mountopt": 2,
-	"libcontainer/netdev": 2, "libcontainer/resctrl": 2,
+	"libcontainer/namespace": 2, "libcontainer/netdev": 2, "libcontainer/resctrl": 2,
 	"nsenter": 2,
 	"seccomp": 2, "seccomp/bpf": 2, "seccomp/syscalls": 2,
 	"libcontainer/bundle": 3, "libcontainer/proto": 3, "libcontainer/rootfs": 3, "libcontainer/state": 3,
@@ -114,4 +117,51 @@ func TestForbiddenImports(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The table of docs/architecture.md has the same packages in the same layers.
+func TestTableOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := maps.Clone(layers)
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		layer, err := strconv.Atoi(strings.TrimSpace(cells[1]))
+		if err != nil {
+			continue
+		}
+		for _, name := range packagesOf(cells[2]) {
+			if want, ok := left[name]; !ok || want != layer {
+				t.Errorf("docs/architecture.md has %q in layer %d", name, layer)
+			}
+			delete(left, name)
+		}
+	}
+	for name := range left {
+		t.Errorf("docs/architecture.md has no row for %q", name)
+	}
+}
+
+// packagesOf reads a cell: what follows `libcontainer/creds` without a path is below libcontainer too.
+func packagesOf(cell string) (all []string) {
+	parent := ""
+	for i, name := range strings.Split(cell, "`") {
+		if i%2 == 0 {
+			continue
+		}
+		if name == "main.go" {
+			name = ""
+		} else if strings.Contains(name, "/") {
+			parent = path.Dir(name)
+		} else if parent != "" {
+			name = path.Join(parent, name)
+		}
+		all = append(all, name)
+	}
+	return all
 }

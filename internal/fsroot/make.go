@@ -29,18 +29,9 @@ func (r *Root) MakeDir(unsafePath string, mode uint32) (int, error) {
 	return dir, pathError("mkdir", unsafePath, err)
 }
 
-// CreateFile returns a descriptor (O_PATH) of the file at unsafePath. When there is none it makes an empty regular one, with
-// mode less the umask, and the directories to it. What exists is returned as it is, of whatever type: nothing is
-// opened, truncated or changed. A link at the end is followed inside the root, also to a missing file.
-func (r *Root) CreateFile(unsafePath string, mode uint32) (int, error) {
-	fd, err := r.Open(unsafePath)
-	if !errors.Is(err, unix.ENOENT) || unsafePath == "" {
-		return fd, pathError("create", unsafePath, err)
-	}
-	return r.MakeFile(unsafePath, mode)
-}
-
-// MakeFile is CreateFile for a file that a look-up has just not found.
+// MakeFile returns a descriptor (O_PATH) of the file at unsafePath, which a look-up has just not found: an empty regular one, with mode
+// less the umask, in directories that are made, too. A link at the end is followed inside the root, to what is missing. What somebody
+// else makes there at the same time is returned as it is, of whatever type: nothing is opened, truncated or changed.
 func (r *Root) MakeFile(unsafePath string, mode uint32) (int, error) {
 	if wantDir(unsafePath) != 0 {
 		return -1, pathError("create", unsafePath, unix.EISDIR)
@@ -61,7 +52,8 @@ func (r *Root) MakeFile(unsafePath string, mode uint32) (int, error) {
 	return fd, pathError("create", unsafePath, err)
 }
 
-// CreateFileAt is CreateFile for a single name in the directory dir, and follows no link: ELOOP.
+// CreateFileAt returns a descriptor (O_PATH) of the file called name in the directory dir, and makes it if there is none: an empty regular
+// one, with mode less the umask. What exists is returned as it is. No link is followed: ELOOP.
 func CreateFileAt(dir int, name string, mode uint32) (int, error) {
 	// mknodat and not O_CREAT: it neither follows nor opens what somebody puts there (CVE-2024-45310).
 	if err := sys.Mknodat(dir, name, unix.S_IFREG|mode, 0); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -73,27 +65,6 @@ func CreateFileAt(dir int, name string, mode uint32) (int, error) {
 // OpenAt opens a single name in the directory dir, and follows no link: ELOOP.
 func OpenAt(dir int, name string, flags uint64) (int, error) {
 	return sys.Openat2(dir, name, unix.OpenHow{Flags: flags, Resolve: step})
-}
-
-// Mknod makes the file at unsafePath (mode: its type and permissions, less the umask), and the directories to it. EEXIST when there is
-// one of any type.
-func (r *Root) Mknod(unsafePath string, mode uint32, dev uint64) error {
-	dir, name, err := r.Parent(unsafePath)
-	if err == nil {
-		defer sys.Close(dir)
-		err = sys.Mknodat(dir, name, mode, dev)
-	}
-	return pathError("mknod", unsafePath, err)
-}
-
-// Symlink makes the link at unsafePath that says target, and the directories to it. EEXIST when there is a file of any type.
-func (r *Root) Symlink(target, unsafePath string) error {
-	dir, name, err := r.Parent(unsafePath)
-	if err == nil {
-		defer sys.Close(dir)
-		err = sys.Symlinkat(target, dir, name)
-	}
-	return pathError("symlink", unsafePath, err)
 }
 
 // Parent returns a descriptor of the directory that unsafePath's last name is in, made if need be, and that name. A path that does not

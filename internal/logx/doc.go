@@ -8,6 +8,6 @@
 // and nothing runs in the background: a record is in the file when the call returns. Write errors go back to slog,
 // which drops them: a full disk must not change what the runtime does.
 //
-// Only internal/cli and the init stage set up logging; other packages return errors. The package imports the
+// Only internal/cli sets up logging; other packages return errors, and the init stage sends its warnings to the runtime. The package imports the
 // standard library only.
 package logx

@@ -1,6 +1,6 @@
 // Package step runs the named steps that a container comes to life by, in the runtime and in the init stage.
-// It is the one place where a step begins and ends: its name heads the errors, and a timeline of a start can
-// be taken here. The package imports nothing of tare.
+// It is the one place where a step begins and ends: an *Error has the name of the one that failed, and a timeline
+// of a start can be taken here. The package imports nothing of tare.
 package step
 
 import "fmt"
@@ -14,8 +14,8 @@ type Step[T any] struct {
 	Undo func(T) error
 }
 
-// Error tells which step failed. Its text is that of the cause: each cause says what was attempted, and the
-// name is for logs.
+// Error tells which step failed. Its text is that of the cause, which says what was attempted. The name is for who debugs tare, and
+// for the text of an undoing that failed.
 type Error struct {
 	Step string
 	Err  error

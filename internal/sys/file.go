@@ -11,45 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pipe makes a pipe of blocking descriptors, which the caller closes. pipe2(2).
-func Pipe() (read, write int, err error) {
-	var p [2]int
-	err = unix.Pipe2(p[:], unix.O_CLOEXEC)
-	return p[0], p[1], os.NewSyscallError("pipe2", err)
-}
-
-// MemFile makes an anonymous file with that content, at its beginning. memfd_create(2).
-func MemFile(name string, content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.WriteAt(content, 0); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// Flock locks the open file for itself alone; with wait unset a lock held elsewhere is EWOULDBLOCK. flock(2).
-func Flock(f *os.File, wait bool) error {
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	err := retryEINTR(func() error { return unix.Flock(int(f.Fd()), how) })
-	if err != nil {
-		return &os.PathError{Op: "flock", Path: f.Name(), Err: err}
-	}
-	return nil
-}
-
-// Funlock gives up the lock of the open file. flock(2).
-func Funlock(f *os.File) error {
-	return os.NewSyscallError("flock", unix.Flock(int(f.Fd()), unix.LOCK_UN))
-}
-
 // The functions below work in a directory of the runtime's own, where nobody else makes names.
 
 // OpenDir opens the directory at path, which must not be a symbolic link.
@@ -273,58 +234,4 @@ func Owner(path string) (uint32, error) {
 		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
 	return st.Uid, nil
-}
-
-// MemfdExecutable makes an anonymous file that can be sealed and executed. The caller closes it. memfd_create(2).
-func MemfdExecutable(name string) (int, error) {
-	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate(name, flags|unix.MFD_EXEC)
-	if errors.Is(err, unix.EINVAL) { // MFD_EXEC: Linux 6.3; before, every one can be executed
-		fd, err = unix.MemfdCreate(name, flags)
-	}
-	return fd, os.NewSyscallError("memfd_create", err)
-}
-
-// CopyAll copies from in's offset to its end into out. sendfile(2).
-func CopyAll(out, in int) error {
-	for {
-		n, err := unix.Sendfile(out, in, nil, 1<<30)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if n == 0 || err != nil {
-			return os.NewSyscallError("sendfile", err)
-		}
-	}
-}
-
-// SetCloseOnExec has an execution close the descriptor. fcntl(2).
-func SetCloseOnExec(fd int) error {
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC)
-	return os.NewSyscallError("fcntl F_SETFD", err)
-}
-
-// CloseOnExecFrom has an execution close every descriptor from low on. The flag is of Linux 5.11; before it,
-// what was born close-on-exec stays so and the rest is the caller's to mark. close_range(2).
-func CloseOnExecFrom(low int) error {
-	err := unix.CloseRange(uint(low), 1<<32-1, unix.CLOSE_RANGE_CLOEXEC)
-	if errors.Is(err, unix.EINVAL) {
-		return nil
-	}
-	return os.NewSyscallError("close_range", err)
-}
-
-// IsInherited tells whether fd is a descriptor that the caller of this program passed on: ours are all close-on-exec. fcntl(2).
-func IsInherited(fd int) bool {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	return err == nil && flags&unix.FD_CLOEXEC == 0
-}
-
-// Pread reads from an offset of a file, in one call. pread(2).
-func Pread(fd int, b []byte, offset int64) (int, error) {
-	n, err := retryEINTRInt(func() (int, error) { return unix.Pread(fd, b, offset) })
-	if err != nil {
-		return 0, os.NewSyscallError("pread", err)
-	}
-	return n, nil
 }

@@ -52,7 +52,7 @@ func Openat(dirfd int, path string, flags int) (fd int, err error) {
 	return fd, nil
 }
 
-// Close closes a descriptor. Its error is of no use for O_PATH and mount descriptors, for which this is.
+// Close closes a descriptor. What its error could tell of, a write that was put off, none of ours does.
 func Close(fd int) { _ = unix.Close(fd) }
 
 // Fchdir makes the directory fd the working directory.
@@ -123,4 +123,29 @@ func Readlinkat(dirfd int, name string) (string, error) {
 		return "", &os.PathError{Op: "readlinkat", Path: name, Err: err}
 	}
 	return string(buf[:n]), nil
+}
+
+// Getcwd gives the path of the working directory. One that cannot be reached from the root starts with
+// "(unreachable)". getcwd(2), which a Go program must call bare: os.Getwd believes $PWD.
+func Getcwd() (string, error) {
+	var b [unix.PathMax]byte
+	n, err := unix.Getcwd(b[:])
+	if err != nil {
+		return "", os.NewSyscallError("getcwd", err)
+	}
+	return string(b[:max(n-1, 0)]), nil
+}
+
+// Mode gives the type and permissions of the file at path. stat(2).
+func Mode(path string) (uint32, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st.Mode, nil
+}
+
+// AccessExec tells whether the effective user may execute the file. faccessat2(2), Linux 5.8. The error is bare.
+func AccessExec(path string) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 }

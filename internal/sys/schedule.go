@@ -42,3 +42,42 @@ func SetMemoryPolicy(mode int, nodes []int) error {
 	_, _, errno := unix.RawSyscall(unix.SYS_SET_MEMPOLICY, uintptr(mode), uintptr(p), uintptr(bits))
 	return syscallError("set_mempolicy", errno)
 }
+
+// Affinity is a set of CPUs, as large as the most that a kernel is built for. Words are of the size of the kernel's.
+type Affinity [8192 / wordBits]uint
+
+const wordBits = 32 << (^uint(0) >> 63)
+
+// SetAffinityAll lets the calling thread run on every CPU that its cpuset allows. sched_setaffinity(2).
+func SetAffinityAll() error {
+	var all Affinity
+	for i := range all {
+		all[i] = ^uint(0)
+	}
+	return all.setOf(0)
+}
+
+// SetAffinity lets the thread pid, the calling one with 0, run on those of the CPUs that its cpuset allows; EINVAL if that is none.
+func SetAffinity(pid int, cpus []int) error {
+	var a Affinity
+	for _, n := range cpus {
+		if n < len(a)*wordBits {
+			a[n/wordBits] |= 1 << (n % wordBits)
+		}
+	}
+	return a.setOf(pid)
+}
+
+// GetAffinity gives the CPUs that the calling thread may run on. sched_getaffinity(2).
+func GetAffinity() (a Affinity, err error) {
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(a), uintptr(unsafe.Pointer(&a)))
+	return a, syscallError("sched_getaffinity", errno)
+}
+
+// Set lets the calling thread run on these CPUs. sched_setaffinity(2).
+func (a *Affinity) Set() error { return a.setOf(0) }
+
+func (a *Affinity) setOf(pid int) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), unsafe.Sizeof(*a), uintptr(unsafe.Pointer(a)))
+	return syscallError("sched_setaffinity", errno)
+}

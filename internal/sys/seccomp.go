@@ -2,30 +2,10 @@ package sys
 
 import (
 	"os"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// SeccompSetFilter installs filter on the calling thread: seccomp(2) with SECCOMP_SET_MODE_FILTER and flags (SECCOMP_FILTER_FLAG_*).
-// The result is 0, or the listener descriptor (close-on-exec, owned by the caller) with SECCOMP_FILTER_FLAG_NEW_LISTENER, or the id of
-// the thread that could not follow with SECCOMP_FILTER_FLAG_TSYNC, which is a failure without an errno. The error is an
-// *os.SyscallError; EINVAL stands for a filter the kernel's checker rejects as well as for an unknown flag (see SeccompFlagKnown).
-//
-// The call is raw: once the filter is in force, nothing on the way back enters the kernel or the Go scheduler.
-func SeccompSetFilter(flags uint, filter []unix.SockFilter) (int, error) {
-	if len(filter) == 0 || len(filter) > 0xffff { // sock_fprog.len is 16 bits wide; the kernel's own limit is 4096
-		return 0, os.NewSyscallError("seccomp", unix.EINVAL)
-	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(filter)
-	if errno != 0 {
-		return 0, os.NewSyscallError("seccomp", errno)
-	}
-	return int(r), nil
-}
 
 // SeccompFlagKnown reports whether the running kernel knows the SECCOMP_FILTER_FLAG_* bits in flags. The kernel looks at the flags
 // before the program, so a null program tells the two apart (EFAULT against EINVAL) and installs nothing.

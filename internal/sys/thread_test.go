@@ -114,7 +114,7 @@ func TestCaps(t *testing.T) {
 		want(t, "CapPrm", threadStatus(t, "CapPrm"), fmt.Sprintf("%016x", s.Permitted))
 		want(t, "CapInh", threadStatus(t, "CapInh"), fmt.Sprintf("%016x", s.Inheritable))
 		noError(t, RaiseAmbientCap(unix.CAP_CHECKPOINT_RESTORE))
-		want(t, "CapAmb", threadStatus(t, "CapAmb"), fmt.Sprintf("%016x", high))
+		want(t, "CapAmb", threadStatus(t, "CapAmb"), fmt.Sprintf("%016x", uint64(high)))
 		if err := RaiseAmbientCap(unix.CAP_CHOWN); !errors.Is(err, unix.EPERM) {
 			t.Errorf("raise one that is not inheritable: %v", err)
 		}

@@ -9,5 +9,5 @@
 // subreaper: the init process of a created container becomes its child, as it does with containerd's shim and conmon.
 //
 // Helpers end the test on a failure of their own (t.Fatal), so tests read straight. The package is for tests only and
-// must not be imported by anything else; it imports nothing of tare but its own sub-packages.
+// must not be imported by anything else. Of tare it imports its own sub-packages, and nsenter to make user namespaces with.
 package testutil

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
 )
 
 func TestWriteDefault(t *testing.T) {
@@ -49,10 +51,10 @@ func TestWriteDefault(t *testing.T) {
 // TestDefaultRootless wants nothing that an unprivileged user cannot have.
 func TestDefaultRootless(t *testing.T) {
 	spec := Default(DefaultOptions{Rootless: true, UID: 1000, GID: 100})
-	if !makesNamespace(spec.Linux, specs.CgroupNamespace) {
+	if !namespace.Makes(spec.Linux, specs.CgroupNamespace) {
 		t.Error("no cgroup namespace: the cgroup mount is refused where the container has no cgroup")
 	}
-	if hasNamespace(spec.Linux, specs.NetworkNamespace) || !makesNamespace(spec.Linux, specs.UserNamespace) || spec.Linux.Resources != nil {
+	if namespace.Has(spec.Linux, specs.NetworkNamespace) || !namespace.Makes(spec.Linux, specs.UserNamespace) || spec.Linux.Resources != nil {
 		t.Errorf("got %+v", spec.Linux)
 	}
 	if u, g := spec.Linux.UIDMappings, spec.Linux.GIDMappings; len(u) != 1 || len(g) != 1 || u[0].HostID != 1000 || g[0].HostID != 100 {

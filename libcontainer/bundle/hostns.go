@@ -4,6 +4,8 @@ import (
 	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
 )
 
 // checkHostNamespaces keeps a container that joins a namespace of the runtime itself, by path, from changing what belongs to
@@ -40,31 +42,16 @@ func checkHostNamespaces(spec *specs.Spec) Problems {
 // joinsOurs says whether the namespace is joined by path and is the one this process, or the first one of the host, is in: by
 // what it is, whatever the path. A path that cannot be looked at is none: joining it will fail, with the better message.
 func joinsOurs(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
-	for i := range linux.Namespaces {
-		ns := &linux.Namespaces[i]
-		if ns.Type != t || ns.Path == "" {
-			continue
-		}
-		theirs, err := os.Stat(ns.Path)
-		return err == nil && (isOf("self", t, theirs) || isOf("1", t, theirs))
+	path := namespace.Joined(linux, t)
+	if path == "" {
+		return false
 	}
-	return false
+	theirs, err := os.Stat(path)
+	return err == nil && (isOf("self", t, theirs) || isOf("1", t, theirs))
 }
 
 // isOf says whether a namespace is the one of a process. Of one that cannot be looked at it is not known.
 func isOf(pid string, t specs.LinuxNamespaceType, ns os.FileInfo) bool {
-	its, err := os.Stat("/proc/" + pid + "/ns/" + procName(t))
+	its, err := os.Stat("/proc/" + pid + "/ns/" + namespace.KindOf(t).File)
 	return err == nil && os.SameFile(its, ns)
-}
-
-// procName is the name of a namespace's file in /proc/PID/ns.
-func procName(t specs.LinuxNamespaceType) string {
-	switch t {
-	case specs.NetworkNamespace:
-		return "net"
-	case specs.MountNamespace:
-		return "mnt"
-	default:
-		return string(t)
-	}
 }

@@ -1,6 +1,10 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
+)
 
 // mappingsLimit is the kernel's, since 4.15 (user_namespaces(7)).
 const mappingsLimit = 340
@@ -10,7 +14,7 @@ func checkIDMappings(r *report, spec *specs.Spec) {
 	if l == nil {
 		return
 	}
-	if !hasNamespace(l, specs.UserNamespace) {
+	if !namespace.Has(l, specs.UserNamespace) {
 		if len(l.UIDMappings) > 0 {
 			r.add("/linux/uidMappings", "needs a namespace of type \"user\" in linux.namespaces")
 		}
@@ -18,7 +22,7 @@ func checkIDMappings(r *report, spec *specs.Spec) {
 			r.add("/linux/gidMappings", "needs a namespace of type \"user\" in linux.namespaces")
 		}
 	}
-	if makesNamespace(l, specs.UserNamespace) {
+	if namespace.Makes(l, specs.UserNamespace) {
 		if len(l.UIDMappings) == 0 {
 			r.add("/linux/uidMappings", "is required with a new user namespace")
 		}

@@ -1,6 +1,10 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
+)
 
 func checkMounts(r *report, spec *specs.Spec) {
 	for i := range spec.Mounts {
@@ -46,7 +50,7 @@ func checkIDMappedMount(r *report, spec *specs.Spec, i int) {
 	case !asked:
 	case remount:
 		r.add(pointer, "a remount cannot change the ids of a mount")
-	case len(m.UIDMappings)+len(m.GIDMappings) == 0 && !hasNamespace(spec.Linux, specs.UserNamespace):
+	case len(m.UIDMappings)+len(m.GIDMappings) == 0 && !namespace.Has(spec.Linux, specs.UserNamespace):
 		r.add(pointer, "needs uidMappings and gidMappings, or a namespace of type \"user\" in linux.namespaces")
 	}
 }

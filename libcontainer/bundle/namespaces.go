@@ -4,38 +4,14 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
 )
 
 var namespaceTypes = []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}
 
 // nameLimit is __NEW_UTS_LEN, the longest host and domain name the kernel keeps.
 const nameLimit = 64
-
-// hasNamespace says whether the container gets a namespace of its own, new or joined.
-func hasNamespace(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
-	if linux == nil {
-		return false
-	}
-	for i := range linux.Namespaces {
-		if linux.Namespaces[i].Type == t {
-			return true
-		}
-	}
-	return false
-}
-
-// makesNamespace says whether the container gets a new namespace.
-func makesNamespace(linux *specs.Linux, t specs.LinuxNamespaceType) bool {
-	if linux == nil {
-		return false
-	}
-	for i := range linux.Namespaces {
-		if linux.Namespaces[i].Type == t {
-			return linux.Namespaces[i].Path == ""
-		}
-	}
-	return false
-}
 
 func checkNamespaces(r *report, spec *specs.Spec) {
 	if spec.Linux == nil {
@@ -55,7 +31,7 @@ func checkNamespaces(r *report, spec *specs.Spec) {
 		}
 	}
 	// mount_namespaces(7): who is root of a younger user namespace may not change the mounts of an older one.
-	if hasNamespace(spec.Linux, specs.UserNamespace) && !hasNamespace(spec.Linux, specs.MountNamespace) {
+	if namespace.Has(spec.Linux, specs.UserNamespace) && !namespace.Has(spec.Linux, specs.MountNamespace) {
 		r.add("/linux/namespaces", "a user namespace needs one of type \"mount\" beside it: its root may mount nothing in the runtime's")
 	}
 }
@@ -70,7 +46,7 @@ func checkName(r *report, spec *specs.Spec, field, name string) {
 	if name == "" {
 		return
 	}
-	if !hasNamespace(spec.Linux, specs.UTSNamespace) {
+	if !namespace.Has(spec.Linux, specs.UTSNamespace) {
 		r.add(at(field), "needs a namespace of type \"uts\" in linux.namespaces, got %s without one", quote(name))
 	}
 	if len(name) > nameLimit {
@@ -89,7 +65,7 @@ func checkTimeOffsets(r *report, spec *specs.Spec) {
 	if spec.Linux == nil || len(spec.Linux.TimeOffsets) == 0 {
 		return
 	}
-	if !makesNamespace(spec.Linux, specs.TimeNamespace) {
+	if !namespace.Makes(spec.Linux, specs.TimeNamespace) {
 		r.add("/linux/timeOffsets", "needs a new namespace of type \"time\" in linux.namespaces (one without a path)")
 	}
 	for _, clock := range sortedKeys(spec.Linux.TimeOffsets) {

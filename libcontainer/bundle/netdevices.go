@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
 )
 
 // interfaceNameLimit is IFNAMSIZ without the NUL.
@@ -13,7 +15,7 @@ func checkNetDevices(r *report, spec *specs.Spec) {
 	if spec.Linux == nil || len(spec.Linux.NetDevices) == 0 {
 		return
 	}
-	if !hasNamespace(spec.Linux, specs.NetworkNamespace) {
+	if !namespace.Has(spec.Linux, specs.NetworkNamespace) {
 		r.add("/linux/netDevices", "needs a namespace of type \"network\" in linux.namespaces")
 	}
 	taken := make(map[string]string, len(spec.Linux.NetDevices))

@@ -46,7 +46,8 @@ func checkArgs(r *report, args []string) {
 		return
 	}
 	if args[0] == "" {
-		r.add("/process/args/0", "must not be empty, want the program")
+		// The words are those of a program that is not there: Docker and Podman find exit code 127 in them.
+		r.add("/process/args/0", `exec: "": executable file not found in $PATH: must not be empty, want the program`)
 	}
 	for i, arg := range args {
 		if hasNUL(arg) {

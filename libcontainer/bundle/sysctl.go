@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
 )
 
 // checkSysctl lets a container set the parameters of its own namespaces, and nothing else (CVE-2022-0811 shows what a way
@@ -29,7 +31,7 @@ func checkSysctl(r *report, spec *specs.Spec) {
 		}
 		seen[path] = key
 		owner, _ := sysctlNamespace(path)
-		if !hasNamespace(spec.Linux, owner) {
+		if !namespace.Has(spec.Linux, owner) {
 			r.add(at("linux", "sysctl", key), "needs a namespace of type %q in linux.namespaces: the host's must not be changed", string(owner))
 		}
 	}

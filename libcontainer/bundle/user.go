@@ -1,6 +1,10 @@
 package bundle
 
-import "github.com/opencontainers/runtime-spec/specs-go"
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/libcontainer/namespace"
+)
 
 const (
 	// noID is (uid_t)-1: "leave it as it is" to chown(2) and setresuid(2), never an id.
@@ -15,7 +19,7 @@ func checkUser(r *report, spec *specs.Spec) {
 	}
 	user := &spec.Process.User
 	var uids, gids []specs.LinuxIDMapping
-	if spec.Linux != nil && makesNamespace(spec.Linux, specs.UserNamespace) {
+	if spec.Linux != nil && namespace.Makes(spec.Linux, specs.UserNamespace) {
 		uids, gids = spec.Linux.UIDMappings, spec.Linux.GIDMappings
 	}
 	checkID(r, user.UID, uids, "uidMappings", "process", "user", "uid")

@@ -8,6 +8,7 @@ import (
 
 	"tare/libcontainer/creds"
 	"tare/libcontainer/mountopt"
+	"tare/libcontainer/namespace"
 )
 
 // HookNames are the names of the lists of hooks, in the order in which they run.
@@ -22,7 +23,7 @@ func NamespaceTypes() []string { return slices.Clone(namespaceTypes) }
 // that this is no error.
 func Warnings(spec *specs.Spec) []string {
 	var warnings []string
-	if !hasNamespace(spec.Linux, specs.MountNamespace) {
+	if !namespace.Has(spec.Linux, specs.MountNamespace) {
 		warnings = append(warnings, "/linux/namespaces: none of type \"mount\": the container's mounts are made in the runtime's, below root.path")
 	}
 	for i := range spec.Mounts {
@@ -59,7 +60,7 @@ func Warnings(spec *specs.Spec) []string {
 // bindWarnings tells of options that would go to a filesystem, of which a bind mount makes none: mount(2) ignores them.
 func bindWarnings(m *specs.Mount, index int) (warnings []string) {
 	o, err := mountopt.Parse(m.Options)
-	if err != nil || !o.Has(mountopt.Bind) && m.Type != "bind" {
+	if err != nil || !o.IsBind(m.Type) {
 		return nil
 	}
 	for _, d := range o.Data {

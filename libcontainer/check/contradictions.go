@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"tare/libcontainer/mountopt"
+	"tare/libcontainer/namespace"
 )
 
 // contradictions are what the specification allows, and nobody means.
@@ -122,7 +123,7 @@ func usual(d *specs.LinuxDevice) bool {
 
 // terminalGroup looks for a group of the devpts mount that the user namespace does not have.
 func (c *checker) terminalGroup() {
-	if _, made := namespace(c.spec, specs.UserNamespace); !made || len(c.spec.Linux.GIDMappings) == 0 {
+	if !namespace.Makes(c.spec.Linux, specs.UserNamespace) || len(c.spec.Linux.GIDMappings) == 0 {
 		return
 	}
 	for i := range c.spec.Mounts {

@@ -9,6 +9,7 @@ import (
 
 	"tare/internal/sys"
 	"tare/libcontainer/bundle"
+	"tare/libcontainer/namespace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -18,7 +19,7 @@ func (c *checker) devices() {
 	if c.spec.Linux == nil {
 		return
 	}
-	_, made := namespace(c.spec, specs.UserNamespace)
+	made := namespace.Makes(c.spec.Linux, specs.UserNamespace)
 	for i := range c.spec.Linux.Devices {
 		d := &c.spec.Linux.Devices[i]
 		kind := deviceKind(d.Type)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"tare/internal/procfs"
 )
 
 // What the specification allows, but nobody means.
@@ -116,10 +118,7 @@ func TestKernel(t *testing.T) {
 }
 
 func TestIDRanges(t *testing.T) {
-	own := parseIDMap("         0       1000          1\n         1     100000      65536\n nonsense\n")
-	if want := []specs.LinuxIDMapping{{ContainerID: 0, Size: 1}, {ContainerID: 1, Size: 65536}}; !reflect.DeepEqual(own, want) {
-		t.Errorf("%+v", own)
-	}
+	own := procfs.IDMap{{Inside: 0, Outside: 1000, Size: 1}, {Inside: 1, Outside: 100000, Size: 65536}}
 	for _, tc := range []struct {
 		first, size uint32
 		want        bool
@@ -132,7 +131,7 @@ func TestIDRanges(t *testing.T) {
 	if err := os.WriteFile(file, []byte("4242:100000:65536\nother:1:2\n4242:x:1\n4242:5:6\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := subordinate(file, 4242), []specs.LinuxIDMapping{{ContainerID: 100000, Size: 65536}, {ContainerID: 5, Size: 6}}; !reflect.DeepEqual(got, want) {
+	if got, want := subordinate(file, 4242), (procfs.IDMap{{Inside: 100000, Size: 65536}, {Inside: 5, Size: 6}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
 	if got := subordinate(file+"x", 4242); got != nil {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tare/libcontainer/creds"
+	"tare/libcontainer/namespace"
 )
 
 // Capabilities that go beyond the permissions of files (capabilities(7)).
@@ -29,10 +30,10 @@ type ids struct {
 // idsOf are those of process.user, with its capabilities.
 func idsOf(spec *specs.Spec) *ids {
 	u := &ids{}
-	switch joined, made := namespace(spec, specs.UserNamespace); {
-	case made:
+	switch {
+	case namespace.Makes(spec.Linux, specs.UserNamespace):
 		u.uids, u.gids = spec.Linux.UIDMappings, spec.Linux.GIDMappings
-	case joined != "":
+	case namespace.Has(spec.Linux, specs.UserNamespace):
 		u.unknown = true
 	}
 	p := spec.Process
@@ -51,19 +52,6 @@ func idsOf(spec *specs.Spec) *ids {
 	}
 	u.caps = creds.NewSets(p.Capabilities).Effective
 	return u
-}
-
-// namespace says whether the container makes a namespace of the type, or the path of the one it joins.
-func namespace(spec *specs.Spec, t specs.LinuxNamespaceType) (joined string, made bool) {
-	if spec.Linux == nil {
-		return "", false
-	}
-	for _, ns := range spec.Linux.Namespaces {
-		if ns.Type == t {
-			return ns.Path, ns.Path == ""
-		}
-	}
-	return "", false
 }
 
 // toHost is an id of the container as the host counts it. Without mappings it is the same.

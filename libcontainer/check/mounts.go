@@ -13,6 +13,7 @@ import (
 	"tare/internal/document"
 	"tare/internal/sys"
 	"tare/libcontainer/mountopt"
+	"tare/libcontainer/namespace"
 	"tare/libcontainer/rootfs"
 )
 
@@ -29,7 +30,7 @@ func (c *checker) mounts() {
 				Why: section("/mounts"), Mend: "write NAME or NAME=VALUE",
 			})
 		case changes(m):
-		case o.Has(mountopt.Bind) || m.Type == "bind":
+		case o.IsBind(m.Type):
 			c.bind(i, m, &o)
 		default:
 			c.filesystem(i, m, &o)
@@ -186,7 +187,7 @@ func (c *checker) canMake(absent *absentError, pointer, what string) bool {
 		return true // on a mount that is empty at first
 	}
 	defer parent.close()
-	filesystem, err := fstatfs(parent.fd)
+	filesystem, err := sys.Fstatfs(parent.fd)
 	switch {
 	case err == nil && filesystem.Flags&unix.ST_RDONLY != 0:
 		f.Message = fmt.Sprintf("%s %s is not there, and cannot be made: %s is on a read-only file system", what, absent.full, parent.path)
@@ -203,7 +204,7 @@ func (c *checker) canMake(absent *absentError, pointer, what string) bool {
 
 // makerMay says whether root of the container's user namespace may write to a directory.
 func (c *checker) makerMay(st *unix.Stat_t) bool {
-	if _, made := namespace(c.spec, specs.UserNamespace); !made {
+	if !namespace.Makes(c.spec.Linux, specs.UserNamespace) {
 		return true
 	}
 	uid, ok := toHost(c.spec.Linux.UIDMappings, 0)

@@ -133,7 +133,7 @@ func start(stdin *os.File, files []*os.File, prepare func() error) (*server, err
 	started := make(chan error)
 	go s.host(prepare, started)
 	if err := <-started; err != nil {
-		unix.Close(ours)
+		sys.Close(ours)
 		return nil, err
 	}
 	return s, nil
@@ -174,9 +174,9 @@ func (s *server) start(prepare func() error) error {
 }
 
 func (s *server) end() {
-	unix.Close(s.socket)
+	sys.Close(s.socket)
 	_ = s.cmd.Wait() // what it has to say it said
-	unix.Close(s.pidfd)
+	sys.Close(s.pidfd)
 	close(s.over)
 }
 
@@ -258,7 +258,7 @@ func (s *server) receive() (a answer, err error) {
 	}
 	defer func() {
 		if fd >= 0 && (err != nil || a.kind != kindNotify) {
-			unix.Close(fd) // nobody gets it
+			sys.Close(fd) // nobody gets it
 		}
 	}()
 	a.event.FD = fd

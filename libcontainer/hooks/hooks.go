@@ -79,9 +79,9 @@ func (s *Set) execute(h *specs.Hook, input []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(read)
+	defer sys.Close(read)
 	pid, err := s.start(h, int(stdin.Fd()), write)
-	unix.Close(write)
+	sys.Close(write)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *Set) await(pid, output int, until time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(pidfd)
+	defer sys.Close(pidfd)
 	var tail tail
 	fds := []unix.PollFd{
 		{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(output), Events: unix.POLLIN}, {Fd: s.Interrupt.descriptor(), Events: unix.POLLIN},

@@ -11,6 +11,7 @@ import (
 	"tare/libcontainer/hooks"
 	"tare/libcontainer/keyring"
 	"tare/libcontainer/lsm"
+	"tare/libcontainer/namespace"
 	"tare/libcontainer/proto"
 	"tare/libcontainer/rootfs"
 
@@ -37,27 +38,15 @@ func (p *initProc) joinKeyring() error {
 	return errors.Join(keyring.Join(p.cfg.ID), reset())
 }
 
-// has tells whether the container has a namespace of that type of its own; made tells whether it is a new one.
-func (p *initProc) has(t specs.LinuxNamespaceType) (has, made bool) {
-	if p.cfg.Spec.Linux == nil {
-		return false, false
-	}
-	for _, n := range p.cfg.Spec.Linux.Namespaces {
-		if n.Type == t {
-			return true, n.Path == ""
-		}
-	}
-	return false, false
-}
-
 // unshare makes the namespaces that have to be this process's own work: see launch.
 func (p *initProc) unshare() error {
-	if _, made := p.has(specs.CgroupNamespace); made {
+	linux := p.cfg.Spec.Linux
+	if namespace.Makes(linux, specs.CgroupNamespace) {
 		if err := sys.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 			return fmt.Errorf("make new cgroup namespace: %w", err)
 		}
 	}
-	if _, made := p.has(specs.IPCNamespace); made && p.cfg.UserNS {
+	if p.cfg.UserNS && namespace.Makes(linux, specs.IPCNamespace) {
 		if err := sys.Unshare(unix.CLONE_NEWIPC); err != nil {
 			return fmt.Errorf("make new ipc namespace: %w", err)
 		}
@@ -66,22 +55,21 @@ func (p *initProc) unshare() error {
 }
 
 func (p *initProc) setupNetwork() error {
-	if _, made := p.has(specs.NetworkNamespace); !made {
+	if !namespace.Makes(p.cfg.Spec.Linux, specs.NetworkNamespace) {
 		return nil
 	}
 	return sys.LoopbackUp()
 }
 
 func (p *initProc) openRoot() (err error) {
-	hasCgroupNS, _ := p.has(specs.CgroupNamespace)
-	hasMountNS, _ := p.has(specs.MountNamespace)
+	linux := p.cfg.Spec.Linux
 	var hierarchies []rootfs.Hierarchy
 	for _, h := range p.cfg.Hierarchies {
 		hierarchies = append(hierarchies, rootfs.Hierarchy(h))
 	}
 	p.root, err = rootfs.Open(p.cfg.Spec, rootfs.Options{
-		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, Inherited: !hasMountNS, NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
-		NewCgroupNS: hasCgroupNS, CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, CallersCgroups: p.cfg.CallersCgroups,
+		Path: p.cfg.Rootfs, Bundle: p.cfg.Bundle, Inherited: !namespace.Has(linux, specs.MountNamespace), NoPivot: p.cfg.NoPivot, UserNS: p.cfg.UserNS,
+		CgroupNS: namespace.Has(linux, specs.CgroupNamespace), CgroupPath: p.cfg.CgroupPath, Hierarchies: hierarchies, CallersCgroups: p.cfg.CallersCgroups,
 		Source: p.source, NotifyDir: p.cfg.NotifyDir,
 	}, p.proc)
 	if err == nil {

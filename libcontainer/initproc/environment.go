@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"tare/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -62,9 +64,8 @@ func (p *initProc) home(uid uint32) string {
 	if err != nil {
 		return "/"
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	defer sys.Close(fd)
+	if st, err := sys.Fstat(fd); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return "/"
 	}
 	f, err := p.proc.ReopenFD(fd, unix.O_RDONLY)

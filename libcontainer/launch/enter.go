@@ -62,7 +62,7 @@ func Enter(o EnterOptions) (*Entrant, error) {
 		}
 	}
 	if err != nil {
-		unix.Close(l.ours)
+		sys.Close(l.ours)
 		e.closePipes()
 		return nil, err
 	}
@@ -101,14 +101,14 @@ func (e *Entrant) prepare(o *EnterOptions, req *nsenter.Request) (closePipes fun
 	}
 	wait, gate, err := sys.Pipe()
 	if err != nil {
-		unix.Close(read)
-		unix.Close(write)
+		sys.Close(read)
+		sys.Close(write)
 		return nil, err
 	}
 	e.report, e.gate = read, gate
 	o.Config.Exec.Target, o.Config.Exec.Report, o.Config.Exec.Gate = o.Target, write, wait
 	req.Inherit = append(req.Inherit, o.Target, write, wait)
-	return func() { unix.Close(write); unix.Close(wait) }, nil
+	return func() { sys.Close(write); sys.Close(wait) }, nil
 }
 
 // StagePid is the pid of the stage, whose limits the process inherits.
@@ -179,14 +179,14 @@ func (e *Entrant) Close() {
 		return
 	}
 	e.closePipes()
-	unix.Close(e.stage.Pidfd)
+	sys.Close(e.stage.Pidfd)
 	_, _ = sys.Wait(e.stage.Pid)
 }
 
 func (e *Entrant) closePipes() {
 	if e.report >= 0 {
-		unix.Close(e.report)
-		unix.Close(e.gate)
+		sys.Close(e.report)
+		sys.Close(e.gate)
 	}
 }
 
@@ -195,9 +195,9 @@ func (e *Entrant) Kill() error {
 	err := e.stage.Kill()
 	if e.Pid != 0 && e.Pid != e.stage.Pid {
 		err = errors.Join(err, (&Init{Pid: e.Pid, Pidfd: e.Pidfd}).Kill())
-		unix.Close(e.Pidfd)
+		sys.Close(e.Pidfd)
 	}
-	unix.Close(e.stage.Pidfd)
+	sys.Close(e.stage.Pidfd)
 	e.stage.Close()
 	e.closePipes()
 	return err

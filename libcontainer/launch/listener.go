@@ -59,7 +59,7 @@ func (i *Init) passListener(a Agent, pid int) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer sys.Close(fd)
 	if err := a.Tell(fd, pid); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (e *Entrant) awaitNotified(a Agent, place func(pid, pidfd int) error) error
 	if early {
 		listener, err := e.stage.takeListener()
 		if err == nil {
-			defer unix.Close(listener)
+			defer sys.Close(listener)
 			err = e.stage.AwaitExec()
 		}
 		if err != nil {

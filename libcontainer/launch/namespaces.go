@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"tare/internal/sys"
+	"tare/libcontainer/namespace"
 	"tare/nsenter"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -28,7 +29,7 @@ func newNamespaces(spec *specs.Spec) (ns *namespaces, err error) {
 		return ns, nil
 	}
 	for i, n := range spec.Linux.Namespaces {
-		flag := cloneFlag(n.Type)
+		flag := namespace.KindOf(n.Type).Flag // the checks of the bundle have refused what is none
 		if n.Path == "" {
 			ns.new |= uintptr(flag)
 			continue
@@ -49,7 +50,7 @@ func (ns *namespaces) open(path string, flag int) error {
 	f := os.NewFile(uintptr(fd), path)
 	got, err := sys.NamespaceType(f)
 	if err == nil && got != flag {
-		err = fmt.Errorf("%s: is a %s namespace, want %s", path, typeName(got), typeName(flag))
+		err = fmt.Errorf("%s: is a %s namespace, want %s", path, namespace.TypeOf(got), namespace.TypeOf(flag))
 	} else if errors.Is(err, unix.ENOTTY) {
 		err = fmt.Errorf("%s: is no namespace", path)
 	}
@@ -102,40 +103,6 @@ func (ns *namespaces) joined(flag int) *os.File {
 		}
 	}
 	return nil
-}
-
-func cloneFlag(t specs.LinuxNamespaceType) int {
-	switch t {
-	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID
-	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET
-	case specs.MountNamespace:
-		return unix.CLONE_NEWNS
-	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC
-	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS
-	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER
-	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP
-	case specs.TimeNamespace:
-		return unix.CLONE_NEWTIME
-	}
-	return 0 // the checks of the bundle have refused it
-}
-
-func typeName(flag int) specs.LinuxNamespaceType {
-	for _, t := range []specs.LinuxNamespaceType{
-		specs.PIDNamespace, specs.NetworkNamespace, specs.MountNamespace, specs.IPCNamespace,
-		specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace,
-	} {
-		if cloneFlag(t) == flag {
-			return t
-		}
-	}
-	return "unknown"
 }
 
 // timeOffsets is the content of /proc/PID/timens_offsets for linux.timeOffsets; time_namespaces(7).

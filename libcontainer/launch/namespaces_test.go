@@ -9,6 +9,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"tare/libcontainer/namespace"
 )
 
 func TestNewNamespaces(t *testing.T) {
@@ -51,7 +53,7 @@ func TestNewNamespaces(t *testing.T) {
 		unix.CLONE_NEWPID: {true, false}, unix.CLONE_NEWNET: {true, true}, unix.CLONE_NEWUSER: {}, unix.CLONE_NEWIPC: {},
 	} {
 		if ns.has(flag) != want[0] || ns.joins(flag) != want[1] {
-			t.Errorf("%s: has %v, joins %v, want %v", typeName(flag), ns.has(flag), ns.joins(flag), want)
+			t.Errorf("%s: has %v, joins %v, want %v", namespace.TypeOf(flag), ns.has(flag), ns.joins(flag), want)
 		}
 	}
 	ns.close()
@@ -118,21 +120,6 @@ func TestNewNamespaces_Refused(t *testing.T) {
 				t.Errorf("%d descriptors are open after the error, %d before", after, before)
 			}
 		})
-	}
-}
-
-func TestCloneFlag_AndBack(t *testing.T) {
-	for kind, flag := range map[specs.LinuxNamespaceType]int{
-		specs.PIDNamespace: unix.CLONE_NEWPID, specs.NetworkNamespace: unix.CLONE_NEWNET, specs.MountNamespace: unix.CLONE_NEWNS,
-		specs.IPCNamespace: unix.CLONE_NEWIPC, specs.UTSNamespace: unix.CLONE_NEWUTS, specs.UserNamespace: unix.CLONE_NEWUSER,
-		specs.CgroupNamespace: unix.CLONE_NEWCGROUP, specs.TimeNamespace: unix.CLONE_NEWTIME,
-	} {
-		if cloneFlag(kind) != flag || typeName(flag) != kind {
-			t.Errorf("%s is %#x, and %#x is %s", kind, cloneFlag(kind), flag, typeName(flag))
-		}
-	}
-	if got := typeName(0x1234); got != "unknown" {
-		t.Errorf("a flag of no namespace is %s", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"tare/internal/procfs"
 	"tare/internal/sys"
+	"tare/libcontainer/namespace"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,21 +17,6 @@ import (
 type Residence struct {
 	flags int // CLONE_NEW* of the namespaces that are others than ours
 	early bool
-}
-
-// namespaceFiles are the names in /proc/PID/ns.
-var namespaceFiles = [...]struct {
-	name string
-	flag int
-}{
-	{"user", unix.CLONE_NEWUSER},
-	{"mnt", unix.CLONE_NEWNS},
-	{"net", unix.CLONE_NEWNET},
-	{"ipc", unix.CLONE_NEWIPC},
-	{"uts", unix.CLONE_NEWUTS},
-	{"cgroup", unix.CLONE_NEWCGROUP},
-	{"time", unix.CLONE_NEWTIME},
-	{"pid", unix.CLONE_NEWPID},
 }
 
 // FindResidence compares the namespaces of the process pid with the caller's.
@@ -54,20 +40,20 @@ func FindResidence(proc *procfs.Handle, pid int) (r Residence, err error) {
 
 // differences gives the flags of the namespaces that two directories like /proc/PID/ns do not agree upon.
 func differences(theirs, ours int) (flags int, err error) {
-	for _, ns := range namespaceFiles {
-		a, err := sys.Readlinkat(theirs, ns.name)
-		if errors.Is(err, unix.ENOENT) && ns.flag != unix.CLONE_NEWNS {
+	for _, ns := range namespace.Kinds {
+		a, err := sys.Readlinkat(theirs, ns.File)
+		if errors.Is(err, unix.ENOENT) && ns.Flag != unix.CLONE_NEWNS {
 			continue // a kernel without this type
 		}
 		if err != nil {
 			return 0, err
 		}
-		b, err := sys.Readlinkat(ours, ns.name)
+		b, err := sys.Readlinkat(ours, ns.File)
 		if err != nil {
 			return 0, err
 		}
 		if a != b {
-			flags |= ns.flag
+			flags |= ns.Flag
 		}
 	}
 	return flags, nil

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"tare/internal/sys"
+	"tare/libcontainer/namespace"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -94,7 +94,7 @@ func resealed() bool {
 }
 
 // Reseal has the runtime go on from a sealed view of itself when the raw stage joins a PID namespace (JoinsPIDNamespace,
-// Residence.InPIDNamespace). The raw stage is in that namespace before it executes anything, and whoever may trace
+// Residence.EntersEarly). The raw stage is in that namespace before it executes anything, and whoever may trace
 // processes there without a user namespace of its own would find the host's binary behind its /proc/PID/exe. It returns
 // only if the runtime is sealed already.
 // Preconditions: nothing was made yet, as the program starts again from its beginning.
@@ -112,12 +112,7 @@ func (e *Exe) Reseal() error {
 
 // JoinsPIDNamespace tells whether the container's first process joins a PID namespace.
 func JoinsPIDNamespace(spec *specs.Spec) bool {
-	if spec.Linux == nil {
-		return false
-	}
-	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
-		return n.Type == specs.PIDNamespace && n.Path != ""
-	})
+	return namespace.Joined(spec.Linux, specs.PIDNamespace) != ""
 }
 
 // exeMode lets everybody execute and nobody read.

@@ -74,6 +74,10 @@ type Options struct {
 // Has says whether the options hold flag.
 func (o *Options) Has(f Flags) bool { return o.Flags&f != 0 }
 
+// IsBind says whether a mount of that type with these options mounts a part of the file system that exists. The type of such a mount means
+// nothing, but "bind" alone says the same.
+func (o *Options) IsBind(kind string) bool { return o.Has(Bind) || kind == "bind" }
+
 // Datum is an option of a filesystem: key=value, or a key alone.
 type Datum struct {
 	Key      string

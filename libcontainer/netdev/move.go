@@ -14,15 +14,11 @@ import (
 // all are there, and before anything else, noted is called: where they are has changed in devices. After an error the caller
 // has Return bring back what was moved.
 func Move(devices []Device, ns *os.File, noted func() error) error {
-	host, err := netlink.Open()
+	host, inside, err := connect(ns)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	inside, err := netlink.OpenIn(ns)
-	if err != nil {
-		return err
-	}
 	defer inside.Close()
 	for i := range devices {
 		if err := devices[i].checkTarget(inside); err != nil {
@@ -43,6 +39,18 @@ func Move(devices []Device, ns *os.File, noted func() error) error {
 		}
 	}
 	return nil
+}
+
+// connect speaks with the kernel of the runtime's network namespace, and of the container's.
+func connect(ns *os.File) (host, inside *netlink.Conn, err error) {
+	if host, err = netlink.Open(); err != nil {
+		return nil, nil, err
+	}
+	if inside, err = netlink.OpenIn(ns); err != nil {
+		host.Close()
+		return nil, nil, err
+	}
+	return host, inside, nil
 }
 
 // checkTarget refuses before anything is moved what the kernel would refuse afterwards.

@@ -23,15 +23,11 @@ func Return(devices []Device, ns *os.File) error {
 		return err
 	}
 	defer home.Close()
-	host, err := netlink.Open()
+	host, inside, err := connect(ns)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	inside, err := netlink.OpenIn(ns)
-	if err != nil {
-		return err
-	}
 	defer inside.Close()
 	var all []error
 	for i := range devices {

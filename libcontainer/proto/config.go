@@ -51,8 +51,8 @@ type Config struct {
 type Exec struct {
 	Target int // pidfd of the container's init process, whose PID namespace is to be joined; -1: the stage is where it belongs
 	Report int // pipe for what becomes of the process that is made in it, and
-	Root   int // the container's root directory, where the mount namespace is the runtime's; -1: it is that of the namespace
 	Gate   int // pipe that it waits at; see nsenter.Spawn. Without them the stage says Ready, and waits for Go
+	Root   int // the container's root directory, where the mount namespace is the runtime's; -1: it is that of the namespace
 }
 
 // Hierarchy is one of cgroup v1.

@@ -40,7 +40,7 @@ func TestAttack_MountOverProc(t *testing.T) {
 					} else if strings.Contains(words, "link/") || strings.Contains(words, "deep/") || strings.Contains(words, "/self") && !strings.Contains(words, "/proc/self") {
 						t.Skip("in the image's own /proc, which is a directory like any other as long as no procfs is there")
 					}
-					r := b.open(t, s, Options{NewCgroupNS: true, CgroupPath: "/sys/fs/cgroup"})
+					r := b.open(t, s, Options{CgroupNS: true, CgroupPath: "/sys/fs/cgroup"})
 					err := r.Mount()
 					if !errors.Is(err, ErrRefused) {
 						t.Errorf("%v; want ErrRefused", err)

@@ -29,7 +29,7 @@ func (r *Rootfs) mountCgroup(m *mount) error {
 		o.Data = nil // for v1: names of controllers
 	}
 	top := o.Attrs
-	if r.opts.NewCgroupNS {
+	if r.opts.CgroupNS {
 		fd, err := newMount("cgroup2", m.Source, "", &o, o.Attrs.Set|o.Recursive.Set)
 		if err == nil {
 			defer sys.Close(fd)

@@ -36,7 +36,7 @@ func (r *Rootfs) mountHierarchies(m *mount) error {
 	defer d.close()
 	attr := m.opts.Attrs.Set | m.opts.Recursive.Set
 	rw := (m.opts.Attrs.Clear|m.opts.Recursive.Clear)&unix.MOUNT_ATTR_RDONLY != 0
-	if !r.opts.NewCgroupNS && (!rw || r.opts.UserNS || r.opts.CallersCgroups) {
+	if !r.opts.CgroupNS && (!rw || r.opts.UserNS || r.opts.CallersCgroups) {
 		attr |= unix.MOUNT_ATTR_RDONLY
 	}
 	top := mountopt.Options{Data: []mountopt.Datum{{Key: "mode", Value: "755", HasValue: true}}}
@@ -95,7 +95,7 @@ func (r *Rootfs) mountView(tmpfs int, name, fstype, path string, data []mountopt
 		return err
 	}
 	defer sys.Close(target)
-	if r.opts.NewCgroupNS {
+	if r.opts.CgroupNS {
 		// The superblock is the host's: read-only is the mount.
 		fd, err := newMount(fstype, "cgroup", "", &mountopt.Options{Data: data}, attr)
 		if err == nil {

@@ -87,7 +87,7 @@ func TestMount_CgroupV1Namespace(t *testing.T) {
 		for options, want := range map[string]string{"nosuid ro": "ro,nosuid,relatime", "nosuid": "rw,nosuid,relatime"} {
 			t.Run(fmt.Sprintf("%s, flags %#x", options, flags), func(t *testing.T) {
 				sandbox(t, syscall.CLONE_NEWCGROUP|flags, makeHierarchies, func(t *testing.T, b box) {
-					o := Options{NewCgroupNS: true, UserNS: flags != 0, CgroupPath: "/sys/fs/cgroup/unified"}
+					o := Options{CgroupNS: true, UserNS: flags != 0, CgroupPath: "/sys/fs/cgroup/unified"}
 					for _, h := range hierarchies(t, os.Getppid()) {
 						if len(h.Controllers) == 1 { // the other one there is not
 							o.Hierarchies = append(o.Hierarchies, h)

@@ -53,7 +53,7 @@ func TestContainer(t *testing.T) {
 		t.Run(map[bool]string{false: "pivot", true: "no pivot"}[noPivot], func(t *testing.T) {
 			sandbox(t, newAll, nil, func(t *testing.T, b box) {
 				write(t, b.rootfs+"/file", "x")
-				r := b.open(t, typical(), Options{NewCgroupNS: true, NoPivot: noPivot})
+				r := b.open(t, typical(), Options{CgroupNS: true, NoPivot: noPivot})
 				start := time.Now()
 				ok(t, build(r))
 				t.Logf("built in %v", time.Since(start))
@@ -69,7 +69,7 @@ func TestContainer(t *testing.T) {
 	t.Run("user namespace", func(t *testing.T) {
 		sandbox(t, newAll|syscall.CLONE_NEWUSER, nil, func(t *testing.T, b box) {
 			write(t, b.rootfs+"/file", "x")
-			r := b.open(t, typical(), Options{NewCgroupNS: true, UserNS: true})
+			r := b.open(t, typical(), Options{CgroupNS: true, UserNS: true})
 			ok(t, build(r))
 			checkTypical(t, b)
 		})

@@ -71,7 +71,7 @@ func (r *Rootfs) devIsBind() bool {
 			continue
 		}
 		if o, err := mountopt.Parse(m.Options); err == nil && !o.Has(mountopt.Remount) {
-			bound = isBind(m, &o)
+			bound = o.IsBind(m.Type)
 		}
 	}
 	return bound

@@ -27,7 +27,7 @@ func openIDMapped(spec *specs.Spec, m *mount, o *SourceOptions) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if isBind(m.Mount, &m.opts) {
+	if m.opts.IsBind(m.Type) {
 		fd, err := cloneSource(m.Mount, &m.opts, o.Bundle)
 		if err == nil {
 			err = idmap(fd, m, sourcePath(m.Mount, o.Bundle), ns)

@@ -43,11 +43,6 @@ type mount struct {
 	foreign bool // made by the runtime, outside of the container's namespaces
 }
 
-// isBind says whether m mounts a part of the file system that exists. The type of such a mount means nothing, but "bind" alone says the same.
-func isBind(m *specs.Mount, o *mountopt.Options) bool {
-	return o.Has(mountopt.Bind) || m.Type == "bind"
-}
-
 func (r *Rootfs) mount(m *mount) error {
 	var err error
 	if m.opts, err = mountopt.Parse(m.Options); err != nil {
@@ -56,7 +51,7 @@ func (r *Rootfs) mount(m *mount) error {
 	switch {
 	case m.opts.Has(mountopt.Remount):
 		err = r.remount(m)
-	case isBind(m.Mount, &m.opts):
+	case m.opts.IsBind(m.Type):
 		return r.bind(m) // its errors name the source
 	case m.Type == "cgroup" || m.Type == "cgroup2":
 		err = r.mountCgroup(m)
@@ -114,7 +109,7 @@ func (r *Rootfs) remount(m *mount) error {
 		return err
 	}
 	defer sys.Close(fd)
-	if !isBind(m.Mount, &m.opts) {
+	if !m.opts.IsBind(m.Type) {
 		if err := reconfigure(fd, &m.opts); err != nil {
 			return err
 		}

@@ -310,7 +310,7 @@ func TestMount_Cgroup(t *testing.T) {
 	for _, typ := range []string{"cgroup", "cgroup2"} {
 		t.Run(typ+" in a namespace", func(t *testing.T) {
 			sandbox(t, syscall.CLONE_NEWCGROUP, nil, func(t *testing.T, b box) {
-				r := b.open(t, with(mnt(typ+" cgroup /cg nosuid noexec nodev ro")), Options{NewCgroupNS: true, CgroupPath: group})
+				r := b.open(t, with(mnt(typ+" cgroup /cg nosuid noexec nodev ro")), Options{CgroupNS: true, CgroupPath: group})
 				ok(t, r.Mount())
 				if m := mountAt(t, b.rootfs+"/cg"); m.fstype != "cgroup2" || m.opts != "ro,nosuid,nodev,noexec,relatime" {
 					t.Errorf("%+v", m)
@@ -489,7 +489,7 @@ func TestMount_WithoutSetattr(t *testing.T) {
 					s.Mounts[len(s.Mounts)-1] = mnt("bind " + b.bundle + " /bind rbind ro nosuid rprivate")
 				}
 				s.Linux.RootfsPropagation = "rslave"
-				r := b.open(t, s, Options{NewCgroupNS: true, UserNS: flags&syscall.CLONE_NEWUSER != 0})
+				r := b.open(t, s, Options{CgroupNS: true, UserNS: flags&syscall.CLONE_NEWUSER != 0})
 				ok(t, r.Mount())
 				if m := mountAt(t, b.rootfs+"/bind"); !strings.HasPrefix(m.opts, "ro,nosuid") || flags&syscall.CLONE_NEWUSER == 0 && m.opts != "ro,nosuid,noatime" {
 					t.Errorf("%+v", m)

@@ -13,12 +13,8 @@ import (
 	"tare/internal/sys"
 )
 
-var (
-	// ErrRefused says that config.json or the root file system asks for something that would break the container's walls.
-	ErrRefused = errors.New("refused")
-	// ErrUnsupported says that tare cannot do this yet.
-	ErrUnsupported = errors.New("not supported yet")
-)
+// ErrRefused says that config.json or the root file system asks for something that would break the container's walls.
+var ErrRefused = errors.New("refused")
 
 // Options are the facts that are not in the spec.
 type Options struct {
@@ -27,7 +23,7 @@ type Options struct {
 	Inherited   bool        // in the runtime's mount namespace, where nothing may be touched but what is below Path
 	NoPivot     bool        // MS_MOVE and chroot in place of pivot_root, which cannot leave an initramfs
 	UserNS      bool        // in a user namespace: devices are bound from the host, as nobody may make them there
-	NewCgroupNS bool        // the container has a cgroup namespace of its own, or joined one
+	CgroupNS    bool        // in a cgroup namespace of the container's, new or joined
 	CgroupPath  string      // host directory of the container's cgroup v2 ("": none), bound where there is no cgroup namespace
 	Hierarchies []Hierarchy // where the container has a cgroup on cgroup v1
 	// CallersCgroups says that the container has no cgroup of its own: Hierarchies are whoever called the runtime's, not to be written to.

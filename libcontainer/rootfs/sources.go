@@ -31,7 +31,7 @@ type SourceOptions struct {
 
 // wants says whether the runtime makes m.
 func (o *SourceOptions) wants(m *mount) bool {
-	return isIDMapped(m.Mount, &m.opts) || o.Binds && isBind(m.Mount, &m.opts) && !m.opts.Has(mountopt.Remount)
+	return isIDMapped(m.Mount, &m.opts) || o.Binds && m.opts.IsBind(m.Type) && !m.opts.Has(mountopt.Remount)
 }
 
 // WantsSources says whether OpenSources has binds, or idmapped mounts, to open.

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,36 +11,10 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
+	"tare/internal/testutil/view"
 )
-
-// A hit is what the probe's hammers print: see tests/probe.
-type hit struct {
-	PID       int
-	Comm, Exe string
-	What      string
-	Target    string
-	Inode     string
-	Dir       bool
-}
-
-func hits(t *testing.T, text string) []hit {
-	t.Helper()
-	var all []hit
-	for line := range strings.Lines(text) {
-		var h hit
-		if !strings.HasSuffix(line, "\n") {
-			break // cut by the kill
-		}
-		if err := json.Unmarshal([]byte(line), &h); err != nil {
-			t.Fatalf("%v in %q", err, line)
-		}
-		all = append(all, h)
-	}
-	return all
-}
 
 // A07: many containers are made in the PID namespace of a running one that goes for every process it sees. As long as
 // such a process is the runtime (by its name, or by its program) nothing lets the attacker in.
@@ -88,13 +61,13 @@ func TestSharedPIDNamespace(t *testing.T) {
 			}
 			c.Tare("kill", c.ID, "KILL").OK(t)
 			c.Wait(pid)
-			judge(t, hits(t, output()), []string{inodeOf(t, c.RootFS), inodeOf(t, guest.RootFS)}, tt.mayTrace, tt.mayRead)
+			judge(t, Hits(t, output()), []string{InodeOf(t, c.RootFS), InodeOf(t, guest.RootFS)}, tt.mayTrace, tt.mayRead)
 		})
 	}
 }
 
 // judge sorts what the attacker got from processes that were still the runtime.
-func judge(t *testing.T, all []hit, roots []string, mayTrace, mayRead bool) {
+func judge(t *testing.T, all []view.Hit, roots []string, mayTrace, mayRead bool) {
 	t.Helper()
 	bad, outside, workload := map[string]int{}, map[string]int{}, 0
 	for _, h := range all {
@@ -141,15 +114,6 @@ func nameless(target string) string {
 		return "the caller's output"
 	}
 	return target
-}
-
-func inodeOf(t *testing.T, path string) string {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
 // A08: a neighbour goes for the program of containers that are made in its PID namespace: it makes it writable if it

@@ -42,5 +42,5 @@ func TestRootlessSharedPIDNamespace(t *testing.T) {
 	}
 	c.Tare("kill", c.ID, "KILL").OK(t)
 	c.Wait(pid)
-	judge(t, hits(t, output()), []string{inodeOf(t, c.RootFS), inodeOf(t, guest.RootFS)}, false, false)
+	judge(t, Hits(t, output()), []string{InodeOf(t, c.RootFS), InodeOf(t, guest.RootFS)}, false, false)
 }

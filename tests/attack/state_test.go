@@ -38,7 +38,7 @@ func TestForeignPid(t *testing.T) {
 		"process 1":                  func(s map[string]any) { s["init_process_pid"] = 1 },
 		"a process group":            func(s map[string]any) { s["init_process_pid"] = -foreign.Process.Pid },
 		"everybody":                  func(s map[string]any) { s["init_process_pid"] = -1 },
-		"a pid that cannot be":       func(s map[string]any) { s["init_process_pid"] = 1 << 40 },
+		"a pid that cannot be":       func(s map[string]any) { s["init_process_pid"] = int64(1) << 40 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := NewContainer(t, Args("sleep"))

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,23 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
+	"tare/internal/testutil/view"
 )
 
 // The tests of this file are known attacks, by the mechanism that made each work once. What a runtime has to show is
 // "safe, or a clean failure": a container that runs but is not protected is the only bad outcome.
 
-// A hit is what the probe's hammers print: see tests/probe.
-type hit struct {
-	PID       int
-	Comm, Exe string
-	What      string
-	Target    string
-	Inode     string
-	Dir       bool
-}
-
 // hammer runs a container with one of the probe's attackers, and gives a function that ends it and gives its hits.
-func hammer(t *testing.T, command string, edits ...Edit) (c *Container, pid int, stop func() []hit) {
+func hammer(t *testing.T, command string, edits ...Edit) (c *Container, pid int, stop func() []view.Hit) {
 	t.Helper()
 	c = NewContainer(t, append(edits, Args(command))...)
 	out := c.File(t, "hits")
@@ -46,21 +36,10 @@ func hammer(t *testing.T, command string, edits ...Edit) (c *Container, pid int,
 		return string(data)
 	}
 	Eventually(t, "the attacker", func() bool { return strings.Contains(read(), "ready") })
-	return c, pid, func() []hit {
+	return c, pid, func() []view.Hit {
 		c.Tare("kill", c.ID, "KILL").OK(t)
 		c.Wait(pid)
-		var hits []hit
-		for line := range strings.Lines(read()) {
-			var h hit
-			if !strings.HasSuffix(line, "\n") {
-				break // cut by the kill
-			}
-			if err := json.Unmarshal([]byte(line), &h); err != nil {
-				t.Fatalf("%v in %q", err, line)
-			}
-			hits = append(hits, h)
-		}
-		return hits
+		return Hits(t, read())
 	}
 }
 
@@ -108,10 +87,10 @@ func TestAttackJoiningProcess(t *testing.T) {
 					WithNamespace(specs.UserNamespace, nsPath(pid, specs.UserNamespace))(guest.Spec)
 					guest.WriteSpec(t)
 				}
-				roots[inodeOf(t, guest.RootFS)] = true
+				roots[InodeOf(t, guest.RootFS)] = true
 				guest.Run()
 			}
-			bad, tried := map[hit]int{}, 0
+			bad, tried := map[view.Hit]int{}, 0
 			for _, h := range stop() {
 				link := h.What == "cwd" || h.What == "root" || strings.HasPrefix(h.What, "fd/") || strings.HasPrefix(h.What, "pidfd_getfd")
 				switch {
@@ -138,15 +117,6 @@ func TestAttackJoiningProcess(t *testing.T) {
 			}
 		})
 	}
-}
-
-func inodeOf(t *testing.T, path string) string {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
 // CVE-2019-5736: the container makes the runtime execute itself, or waits for it, and writes to its program (A08).

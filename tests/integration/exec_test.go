@@ -342,7 +342,7 @@ func TestExecErrors(t *testing.T) {
 		"no interpreter":    {[]string{c.ID, "/etc/script"}, []string{`exec: "/etc/script": no such file or directory`}},
 		"no cwd":            {[]string{"--cwd", "/nope", c.ID, "/probe"}, []string{"/nope", "no such file or directory"}},
 		"relative cwd":      {[]string{"--cwd", "tmp", c.ID, "/probe"}, []string{"--cwd", "absolute"}},
-		"no command":        {[]string{c.ID}, []string{"process args cannot be empty"}},
+		"no command":        {[]string{c.ID}, []string{"process args cannot be empty: the command comes after the id"}},
 		"unknown container": {[]string{"nobody", "/probe"}, []string{"exec failed: container does not exist"}},
 		"user name":         {[]string{"-u", "root", c.ID, "/probe"}, []string{`"root"`}},
 		"variable":          {[]string{"-e", "NOEQUALS", c.ID, "/probe"}, []string{"NOEQUALS"}},

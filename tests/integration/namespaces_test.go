@@ -306,12 +306,17 @@ func TestRootless(t *testing.T) {
 		c := NewContainer(t, rootless(uid, gid))
 		c.AsUser(uid, gid)
 		c.Root = filepath.Join(Dir(t), "state")
-		const way = ": permission denied: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root\n"
+		const way = ": permission denied: --root has to name a directory of yours\n"
 		c.Run().Fails(t, "state root: mkdir "+c.Root+way)
 		if err := os.Mkdir(c.Root, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		c.Run().Fails(t, "state directory: mkdir "+filepath.Join(c.Root, c.ID)+way)
+		if err := os.Chmod(c.Root, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c.Tare("list").Fails(t, "open "+c.Root+way)
+		c.Tare("kill", c.ID).Fails(t, "open "+filepath.Join(c.Root, c.ID)+way)
 	})
 	t.Run("what spec writes", func(t *testing.T) {
 		c := NewContainer(t)

@@ -49,6 +49,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("list does not say paused:\n%s", out)
 	}
 	c.Tare("pause", c.ID).Fails(t, "container not running")
+	c.Tare("start", c.ID).Fails(t, "cannot start a container in the paused state", "it has been started, and resume lets it go on")
 	c.Tare("delete", c.ID).Fails(t, "cannot delete container "+c.ID+" that is not stopped: paused")
 	time.Sleep(100 * time.Millisecond)
 	if now := ticks(t, pid); now != before {
@@ -126,7 +127,7 @@ func TestPauseCreated(t *testing.T) {
 	if s := c.State(); s.Status != paused {
 		t.Errorf("status after pause: %s", s.Status)
 	}
-	c.Tare("start", c.ID).Fails(t, "cannot start a container in the paused state")
+	c.Tare("start", c.ID).Fails(t, "cannot start a container in the paused state", "resume it first")
 	c.Tare("resume", c.ID).OK(t)
 	if s := c.State(); s.Status != specs.StateCreated {
 		t.Errorf("status after resume: %s", s.Status)

@@ -262,6 +262,10 @@ func TestRootlessFromLogin(t *testing.T) {
 
 	const way = "permission denied: set XDG_RUNTIME_DIR to a directory of yours, or name one with --root"
 	call("LANG=C", "run", c.ID).Fails(t, way)
+	if _, err := os.Stat("/run/tare"); err == nil { // root has had a container
+		call("LANG=C", "list").Fails(t, "open /run/tare: "+way)
+		call("LANG=C", "state", c.ID).Fails(t, "open /run/tare/"+c.ID+": "+way)
+	}
 }
 
 // Who may be pinged by whom is a setting of the container's own network namespace, which its root may make.

@@ -9,19 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"tare/internal/testutil/view"
+
 	"golang.org/x/sys/unix"
 )
-
-// A hit is one thing the attacker got at. Comm and Exe say of what program, as it was right after.
-type hit struct {
-	PID    int
-	Comm   string
-	Exe    string // link target of /proc/PID/exe, if readable
-	What   string // "seize", "vm_readv", "pidfd_getfd 3", "fd/3", "cwd", "root", "exe", "mem", "environ"
-	Target string // what the link or descriptor leads to
-	Inode  string // "device:inode" of that, where it is a file
-	Dir    bool   // it is a directory
-}
 
 // procHammer looks for SECS seconds (default: for ever, or until SIGKILL) at every process that it is not the parent
 // of and was not there at the start, and prints a hit for everything that lets it in. It ends with the line
@@ -33,8 +24,8 @@ func procHammer(args []string) {
 		old[pid] = true
 	}
 	out := json.NewEncoder(os.Stdout)
-	_ = out.Encode(hit{What: "procfs", Inode: inodeOf("/proc")}) // to tell its directories from the host's
-	_ = out.Encode(hit{What: "ready", Inode: inodeOf("/")})
+	_ = out.Encode(view.Hit{What: "procfs", Inode: inodeOf("/proc")}) // to tell its directories from the host's
+	_ = out.Encode(view.Hit{What: "ready", Inode: inodeOf("/")})
 	end := endOf(args)
 	tried := map[int]bool{}
 	for time.Now().Before(end) {
@@ -48,7 +39,7 @@ func procHammer(args []string) {
 			}
 		}
 	}
-	_ = out.Encode(hit{What: "done " + strconv.Itoa(len(tried))})
+	_ = out.Encode(view.Hit{What: "done " + strconv.Itoa(len(tried))})
 }
 
 func endOf(args []string) time.Time {
@@ -75,18 +66,18 @@ func pids() []int {
 }
 
 // attack tries each way in once. It lets go of what it gets: the victim's run should not depend on us.
-func attack(pid int) []hit {
-	var hits []hit
+func attack(pid int) []view.Hit {
+	var hits []view.Hit
 	base := "/proc/" + strconv.Itoa(pid) + "/"
-	got := func(what string) *hit {
+	got := func(what string) *view.Hit {
 		comm, _ := os.ReadFile(base + "comm")
 		exe, _ := os.Readlink(base + "exe")
-		hits = append(hits, hit{PID: pid, Comm: strings.TrimSpace(string(comm)), Exe: exe, What: what})
+		hits = append(hits, view.Hit{PID: pid, Comm: strings.TrimSpace(string(comm)), Exe: exe, What: what})
 		return &hits[len(hits)-1]
 	}
 	for _, name := range []string{"exe", "cwd", "root"} {
 		if fd, err := unix.Open(base+name, unix.O_PATH|unix.O_CLOEXEC, 0); err == nil {
-			got(name).describe(fd)
+			describe(got(name), fd)
 			unix.Close(fd)
 		}
 	}
@@ -99,7 +90,7 @@ func attack(pid int) []hit {
 	if names, err := os.ReadDir(base + "fd"); err == nil {
 		for _, name := range names {
 			if fd, err := unix.Open(base+"fd/"+name.Name(), unix.O_PATH|unix.O_CLOEXEC, 0); err == nil {
-				got("fd/" + name.Name()).describe(fd)
+				describe(got("fd/"+name.Name()), fd)
 				unix.Close(fd)
 			}
 		}
@@ -118,7 +109,7 @@ func attack(pid int) []hit {
 }
 
 // describe says what a descriptor of our own, got from the victim, leads to.
-func (h *hit) describe(fd int) {
+func describe(h *view.Hit, fd int) {
 	h.Target, _ = os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	h.Inode = inode(fd)
 	var st unix.Stat_t
@@ -134,17 +125,17 @@ func inodeOf(path string) string {
 	return inode(fd)
 }
 
-func stolenFDs(pid int) []hit {
+func stolenFDs(pid int) []view.Hit {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(pidfd)
-	var all []hit
+	var all []view.Hit
 	for n := range 16 {
 		if fd, err := unix.PidfdGetfd(pidfd, n, 0); err == nil {
-			h := hit{PID: pid, What: "pidfd_getfd " + strconv.Itoa(n)}
-			h.describe(fd)
+			h := view.Hit{PID: pid, What: "pidfd_getfd " + strconv.Itoa(n)}
+			describe(&h, fd)
 			all = append(all, h)
 			unix.Close(fd)
 		}
@@ -184,13 +175,13 @@ func exeHammer(args []string) {
 				continue
 			}
 			held[key] = fd
-			_ = out.Encode(hit{PID: pid, What: "held", Target: path})
+			_ = out.Encode(view.Hit{PID: pid, What: "held", Target: path})
 		}
 		for key, fd := range held {
 			overwrite(out, key, fd)
 		}
 	}
-	_ = out.Encode(hit{What: "done " + strconv.Itoa(len(held))})
+	_ = out.Encode(view.Hit{What: "done " + strconv.Itoa(len(held))})
 }
 
 func inode(fd int) string {
@@ -207,7 +198,7 @@ func overwrite(out *json.Encoder, key string, fd int) {
 	for _, flags := range []int{unix.O_WRONLY, unix.O_RDWR, unix.O_WRONLY | unix.O_APPEND} {
 		if w, err := unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err == nil {
 			if seals, err := unix.FcntlInt(uintptr(w), unix.F_GET_SEALS, 0); err != nil || seals&unix.F_SEAL_WRITE == 0 {
-				_ = out.Encode(hit{What: "opened for writing", Target: key})
+				_ = out.Encode(view.Hit{What: "opened for writing", Target: key})
 			} // a sealed memfd can be opened, and refuses every write (EPERM)
 			unix.Close(w)
 		}
