@@ -252,4 +252,7 @@ func TestDocker_RlimitWithoutTheRightIsNamed(t *testing.T) {
 	if !containsAny(res.Stderr, "RLIMIT_NOFILE", "RLIMIT_MEMLOCK") {
 		t.Errorf("the error does not say what: %s", res.Stderr)
 	}
+	if !strings.Contains(res.Stderr, "operation not permitted") || podmanExitCode(res.Stderr) != 126 || dockerExitCode(res.Stderr) != 128 {
+		t.Errorf("taken for a program that cannot be executed, or is not there: %s", res.Stderr)
+	}
 }

@@ -42,6 +42,40 @@ func TestDocker_MissingCommandIs127(t *testing.T) {
 	}
 }
 
+// `docker run IMAGE ""`, of create and of exec.
+func TestDocker_EmptyCommandIs127(t *testing.T) {
+	t.Parallel()
+	m := newShim(t, Args("ignore-term"))
+	m.running()
+	m.call("exec", "--process", m.processFile("p", []string{""}), "--detach", m.ID).Exit(t, 255)
+	m.shown(t, "OCI runtime exec failed: ", 127)
+	c := newShim(t)
+	c.Spec.Process.Args = []string{""}
+	c.WriteSpec(t)
+	c.call("create", "--bundle", c.Dir, "--pid-file", c.pidFile(), c.ID).Fails(t, "create failed: ", `exec: "": executable file not found in $PATH`)
+	c.shown(t, "OCI runtime create failed: ", 127)
+	if msg, err := shimLastError(c.log()); err != nil || podmanExitCode(msg) != 127 {
+		t.Errorf("Podman's exit code for %q is not 127, %v", msg, err)
+	}
+}
+
+// What execve(2) says of a program is known when it is started: of a script without its interpreter that something is not there, and of what
+// is no program neither 126 nor 127.
+func TestDocker_StartOfWhatIsNoProgram(t *testing.T) {
+	t.Parallel()
+	for text, code := range map[string]int{"#!/no/interpreter\n": 127, "\x00no program": 128} {
+		m := newShim(t, Args("/script"))
+		m.WriteFile(t, "script", text, 0o755)
+		pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile())
+		res := m.call("start", m.ID).Fails(t, `exec: "/script": `)
+		m.Wait(pid)
+		m.shown(t, "OCI runtime start failed: ", code)
+		if got := podmanExitCode(res.Stderr); code == 127 && got != code {
+			t.Errorf("Podman's exit code is %d: %s", got, res.Stderr)
+		}
+	}
+}
+
 func TestDocker_MissingCommandOfExecIs127(t *testing.T) {
 	t.Parallel()
 	m := newShim(t, Args("ignore-term"))
@@ -81,6 +115,9 @@ func TestDocker_BrokenConfigIs128(t *testing.T) {
 		want := 128
 		if strings.HasPrefix(filepath.Base(file), "root-path-") && !containsAny(file, "empty", "nul") {
 			want = 127 // what is wrong with root.path is that there is nothing, or no directory
+		}
+		if filepath.Base(file) == "args-program-empty.json" {
+			continue // TestDocker_EmptyCommandIs127
 		}
 		config, err := os.ReadFile(file)
 		if err != nil {

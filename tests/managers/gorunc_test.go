@@ -146,6 +146,8 @@ func TestGoRunc_OptionsInAnyOrderAndTwice(t *testing.T) {
 	if strings.Contains(fmt.Sprint(m.Gone()), m.ID) {
 		t.Errorf("left: %v", m.Gone())
 	}
+	// Podman says one of these twice; that they are taken shows in what is complained of.
+	m.call("checkpoint", "--leave-running", "--image-path", other, "--leave-running", m.ID).Fails(t, "does not exist")
 }
 
 // go-runc's first line begins with "runc version ", which is there where the binary is called so.

@@ -31,6 +31,24 @@ func TestPage_HasEveryTestOfThisPackage(t *testing.T) {
 	}
 }
 
+// What a manager looks for has a row with its words: all that the readers of this package know.
+func TestPage_HasEveryText(t *testing.T) {
+	t.Parallel()
+	_, table, _ := strings.Cut(pages.Read(t, page), "\n| Words |")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, words := range []string{
+		"os: process already finished", "container not running", "no such process", "invalid process", "does not exist", "container does not exist",
+		"not found", "no such container", "permission denied", "operation not permitted", "is a directory", "not a directory", "executable file not found",
+		"no such file or directory", "system cannot find the file specified", "failed to run runc create/exec call", "open executable",
+		"executable path is empty", "no such file", "flag needs an argument", "requires an argument", "flag provided but not defined: -",
+		"starting container process caused", "unable to start container process", "executable file not found in $PATH", "runc create failed", "exec failed",
+	} {
+		if !strings.Contains(table, "`"+words+"`") {
+			t.Errorf("no row has %q", words)
+		}
+	}
+}
+
 // traps is the number of things that are easy to get wrong: none of them is lost from the page.
 const traps = 25
 

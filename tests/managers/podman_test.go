@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -154,6 +155,30 @@ func TestPodman_StateDirectoryIsLeftEmpty(t *testing.T) {
 	m.podman().silent("delete", "--force", m.ID)
 	if entries, err := os.ReadDir(m.Root); err != nil || len(entries) != 0 {
 		t.Errorf("left in the state directory: %v, %v", entries, err)
+	}
+}
+
+// A stop, a removal and the clean-up of a container that ends meanwhile get into each other's way, and leave nothing.
+func TestPodman_StopAndRemoveRace(t *testing.T) {
+	t.Parallel()
+	for range 4 {
+		m := newConmon(t, Args("sleep"))
+		pid := m.running()
+		var all sync.WaitGroup
+		for _, args := range [][]string{{"kill", m.ID, "15"}, {"kill", "--all", m.ID, "9"}, {"state", m.ID}} {
+			all.Go(func() { m.podman().call(args...) }) // it may be too late
+		}
+		for range 3 {
+			all.Go(func() { m.podman().silent("delete", "--force", m.ID) })
+		}
+		m.Wait(pid)
+		all.Wait()
+		if entries, err := os.ReadDir(m.Root); err != nil || len(entries) != 0 {
+			t.Errorf("left in the state directory: %v, %v", entries, err)
+		}
+		if left := CgroupDirs(m.Spec.Linux.CgroupsPath); len(left) != 0 {
+			t.Errorf("left: %v", left)
+		}
 	}
 }
 

@@ -115,17 +115,62 @@ func TestShim_OneErrorRecordForEachFailure(t *testing.T) {
 	}
 }
 
-// The clean-up after a failed create must not hide its error.
-func TestShim_CleanUpHidesNoError(t *testing.T) {
-	t.Parallel()
-	m := newShim(t, Args("no-such-program"))
+// findsNoProgram has a create fail for its command, and cleans up after it.
+func (m *manager) findsNoProgram(t *testing.T) {
+	t.Helper()
 	m.Spec.Process.Args = []string{"no-such-program"}
 	m.WriteSpec(t)
 	m.call("create", "--bundle", m.Dir, "--pid-file", m.pidFile(), m.ID).Fails(t)
 	m.silent("delete", "--force", m.ID)
+}
+
+// The clean-up after a failed create must not hide its error.
+func TestShim_CleanUpHidesNoError(t *testing.T) {
+	t.Parallel()
+	m := newShim(t)
+	m.findsNoProgram(t)
 	if msg, err := shimLastError(m.log()); err != nil || !strings.Contains(msg, "executable file not found in $PATH") {
 		t.Errorf("the shim shows %q, %v", msg, err)
 	}
+}
+
+// A hook that fails when the container is gone is a warning: no record of level error is in the log, before the real one or after it.
+func TestShim_FailingPoststopHidesNoError(t *testing.T) {
+	t.Parallel()
+	poststop := func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/false"}}} }
+	m := newShim(t, Args("sleep"), poststop)
+	m.stopped()
+	m.silent("delete", m.ID)
+	m.noLog()
+	m = newShim(t, poststop)
+	m.findsNoProgram(t)
+	if msg, err := podmanError(m.log()); err != nil || !strings.Contains(msg, "executable file not found in $PATH") {
+		t.Errorf("shown: %q, %v", msg, err)
+	}
+}
+
+// A live shim says --systemd-cgroup with every command, its clean-up with none: what counts is how the container was created.
+func TestShim_DriverIsTheStates(t *testing.T) {
+	t.Parallel()
+	m := newShim(t, Args("sleep"))
+	pid := m.create("create", "--bundle", m.Dir, "--pid-file", m.pidFile())
+	dir := OwnCgroup(t, pid)
+	m.globals = append(m.globals, "--systemd-cgroup")
+	m.silent("start", m.ID)
+	m.silent("pause", m.ID)
+	m.silent("resume", m.ID)
+	m.silent("update", "--cpu-share", "512", m.ID)
+	m.call("exec", m.ID, "/probe", "true").OK(t)
+	if res := m.call("ps", "--format", "json", m.ID).OK(t); res.Stdout != fmt.Sprintf("[%d]\n", pid) {
+		t.Errorf("ps says %q, want %d", res.Stdout, pid)
+	}
+	m.silent("kill", "--all", m.ID, "9")
+	m.Wait(pid)
+	m.silent("delete", "--force", m.ID)
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the cgroup after delete: %v", err)
+	}
+	m.noLog()
 }
 
 // Execs run beside each other, and all of them append to one log.
@@ -156,6 +201,35 @@ func TestShim_KillOfStoppedContainer(t *testing.T) {
 		if code, text := m.combined("kill", m.ID, signal); code != 1 || shimKillError(text) != "process already finished" {
 			t.Errorf("kill %s: exit code %d: %s", signal, code, text)
 		}
+	}
+}
+
+// A kill that comes between the end of the process and its reaping has come too late as well.
+func TestShim_KillBeforeTheReaper(t *testing.T) {
+	t.Parallel()
+	m := newShim(t, Args("sleep"))
+	pid := m.running()
+	kill(t, pid)
+	m.WaitStatus(specs.StateStopped) // a zombie
+	if code, text := m.combined("kill", m.ID, "9"); code != 1 || shimKillError(text) != "process already finished" {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	m.silent("kill", "--all", m.ID, "9")
+	m.Wait(pid)
+}
+
+// Any other failure is no "not found": the container would count as gone, and run.
+func TestShim_KillThatFailsIsNoNotFound(t *testing.T) {
+	t.Parallel()
+	m := newShim(t, Args("ignore-term"))
+	m.running()
+	for _, args := range [][]string{{"kill", m.ID, "99"}, {"kill", m.ID, "NONSENSE"}, {"kill", "--nonsense", m.ID, "9"}, {"kill"}} {
+		if code, text := m.combined(args...); code != 1 || shimKillError(text) != unknownKillError || crioNotFound(text) {
+			t.Errorf("%v: exit code %d: %s", args, code, text)
+		}
+	}
+	if s := m.State(); s.Status != specs.StateRunning {
+		t.Errorf("the container is %s", s.Status)
 	}
 }
 
@@ -378,6 +452,28 @@ func TestShim_StrayDescriptorsStayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	OnlyFDs(t, (&Result{Stdout: string(data)}).Report(t), 0, 1, 2)
+}
+
+// The same of exec.
+func TestShim_ExecInheritsNothing(t *testing.T) {
+	t.Parallel()
+	m := newShim(t, Args("ignore-term"))
+	m.running()
+	execFile := filepath.Join(m.Dir, "exec.pid")
+	cmd := m.command("exec", "--process", m.processFile("p", []string{"/probe", "report"}), "--detach", "--pid-file", execFile, m.ID)
+	out := m.File(t, "report")
+	cmd.Stdout, cmd.ExtraFiles = out, LeakFDs(t, 3)
+	m.do(cmd).OK(t)
+	m.Wait(m.PidFile(execFile))
+	data, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := (&Result{Args: cmd.Args, Stdout: string(data)}).Report(t)
+	OnlyFDs(t, r, 0, 1, 2)
+	if r.Process.ParentDeathSignal != 0 {
+		t.Errorf("the process has parent-death signal %d", r.Process.ParentDeathSignal)
+	}
 }
 
 // The streams that create is given are the workload's: what it writes after create is over arrives there, and their
