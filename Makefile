@@ -84,11 +84,11 @@ conformance-vm: tare ## run the same in a pure cgroup v2 guest, beside runc and 
 	  /conformance/conformance -programs /conformance -deviations /conformance/deviations.txt -limit 5m -json /results/vm.json \
 	  -runtime /usr/local/bin/tare -peer $(CONFORMANCE_PEERS)
 
-client-deps: ## install the managers that test-clients drives, from Debian's packages
-	tests/clients/deps.sh
+client-deps: ## install the managers that test-clients drives, from Debian's packages; CRIO=crio builds CRI-O, too
+	tests/clients/deps.sh $(CRIO)
 
 CLIENT_PEERS ?= runc,crun
-test-clients: tare ## drive containerd, CRI, Docker, Podman and Buildah with tare, runc and crun, as far as they are installed
+test-clients: tare ## drive containerd, CRI, CRI-O, Docker, Podman and Buildah with tare, runc and crun, as far as they are installed
 	$(GO) build -o tests/clients/clients ./tests/clients
 	./tests/clients/clients -runtime ./tare $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)')
 

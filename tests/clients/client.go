@@ -32,6 +32,8 @@ var clients = []client{
 	{"containerd 2", ctr2Version, openCtr2, ctrWithout},
 	{name: "CRI", version: criVersion, open: openCRI, without: criWithout},
 	{name: "CRI, systemd", version: criSystemdVersion, open: openCRISystemd, without: criSystemdWithout()},
+	{name: "CRI-O", version: crioVersion, open: openCRIO, without: crioWithout},
+	{name: "CRI-O, systemd", version: crioSystemdVersion, open: openCRIOSystemd, without: crioWithout},
 	{"docker", dockerVersion, openDocker(false), dockerWithout},
 	{"docker, systemd", dockerSystemdVersion, openDocker(true), dockerWithout},
 	podmanClient("podman", "cgroupfs"),

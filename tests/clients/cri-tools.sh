@@ -1,25 +1,20 @@
 #!/bin/sh
 # Builds crictl and critest of Kubernetes' cri-tools into DIR (default /usr/local/bin): Debian has no package of them. It takes minutes.
 #
-# They are built from the module as it is, with its own go.mod and go.sum: it replaces its requirements by parts of k8s.io/kubernetes, which
-# `go install` refuses, and as requirements of ours they would be a hundred modules for programs that are only executed. It is the
+# They are built from the module as it is: it replaces its requirements by parts of k8s.io/kubernetes, which `go install` refuses. It is the
 # only release of late that the module proxy has.
 set -eu
-version=v1.30.0 checksum=h1:3BpgxSTgjfS+5u2OXwuAqUVo0BQM09u2JuArMMth9NE=
 dir=${1:-/usr/local/bin}
+version=v1.30.0
+module=$("$(dirname "$0")/module.sh" sigs.k8s.io/cri-tools $version h1:3BpgxSTgjfS+5u2OXwuAqUVo0BQM09u2JuArMMth9NE=)
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
-cd "$work"
-module=$(go mod download -json "sigs.k8s.io/cri-tools@$version")
-field() { printf '%s\n' "$module" | sed -n "s/^\t\"$1\": \"\(.*\)\",\{0,1\}$/\1/p"; }
-[ "$(field Sum)" = "$checksum" ] || { echo "cri-tools $version: checksum $(field Sum), want $checksum" >&2; exit 1; }
-
 # This release's attach forgets the option that says by which protocol.
-cp -r --no-preserve=mode "$(field Dir)" source
-cd source
+cp -r --no-preserve=mode "$module" "$work/source"
+cd "$work/source"
 sed -i 's/^\(\t*\)stdin: c.Bool("stdin"),$/&\n\1transport: c.String(transportFlag),/' cmd/crictl/attach.go
 
 export CGO_ENABLED=0 GOFLAGS='-mod=readonly -trimpath -buildvcs=false'

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,11 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cri is Kubernetes' Container Runtime Interface as containerd implements it, used by crictl. What the kubelet does beside it (directories
+// cri is Kubernetes' Container Runtime Interface as a manager implements it, used by crictl. What the kubelet does beside it (directories
 // for logs, cgroups of pods), we do. crictl, and not a gRPC client in this module, for what it costs: cri-api and gRPC would be five new
 // requirements of every build, and crictl is what people use.
 type cri struct {
-	*containerd
+	manager criManager
+	*daemon
+	address string // of the daemon
 	session *scene // of all features: what it starts lives as long as the client is played
 	config  string // crictl's
 	systemd bool   // the cgroup driver
@@ -27,14 +28,30 @@ type cri struct {
 	bridge  string // of the pods' network; empty: there can be none here
 }
 
+// A criManager implements the interface.
+type criManager interface {
+	start(c *cri) (d *daemon, address string) // with the runtime as the handler that pods have by default
+	load(s *scene, m *image)                  // gives pods an image
+	state() string                            // is the runtime's state root
+	traits() criTraits
+	own() actions // are the features that show otherwise with each manager, or not at all
+}
+
+// criTraits are what is not the same with each manager, and none of the runtime's doing.
+type criTraits struct {
+	unparented     string // the name of the cgroup of pods that are given no parent
+	capabilities   int    // how many a container has by default
+	refusal        string // what a program hears that the default profile refuses to unshare(2)
+	hostUTS        bool   // who is in the host's network has its UTS namespace, too
+	refusesSysctls bool   // that are the host's; the kubelet does, too
+	lowersOOMScore bool   // of the pods' own container
+}
+
 // criRuntime is the name of the runtime's handler.
 const criRuntime = "tested"
 
 // pauseReference is the image of the pods' own container.
 const pauseReference = "localhost/tare-clients-pause:1"
-
-// criNamespace is where containerd keeps what Kubernetes has.
-const criNamespace = "k8s.io"
 
 // config is a message of the CRI, in the form that crictl reads: the field names of its protocol buffers.
 type config = map[string]any
@@ -47,19 +64,20 @@ const (
 	ofTarget
 )
 
-func criVersion(ctx context.Context) (string, error) {
+// criVersions gives the versions of a manager's programs, and of crictl.
+func criVersions(ctx context.Context, programs ...string) (string, error) {
 	if _, err := exec.LookPath("crictl"); err != nil {
 		return "", fmt.Errorf("%w; tests/clients/cri-tools.sh builds it", err)
 	}
 	var all []string
-	for _, program := range []string{"containerd", "crictl"} {
+	for _, program := range append(programs, "crictl") {
 		out, err := exec.CommandContext(ctx, program, "--version").Output()
 		if err != nil {
 			return "", fmt.Errorf("%s --version: %w", program, err)
 		}
 		for _, word := range strings.Fields(string(out)) {
 			if version, _, _ := strings.Cut(strings.TrimPrefix(word, "v"), "~"); version[0] >= '0' && version[0] <= '9' {
-				all = append(all, program+" "+version)
+				all = append(all, filepath.Base(program)+" "+version)
 				break
 			}
 		}
@@ -67,23 +85,18 @@ func criVersion(ctx context.Context) (string, error) {
 	return strings.Join(all, ", "), nil
 }
 
-func criSystemdVersion(ctx context.Context) (string, error) {
-	if !hasSystemd() {
-		return "", errors.New("needs systemd as init")
-	}
-	return criVersion(ctx)
-}
-
-func openCRI(s *scene) actions        { return startCRI(s, false).actions() }
-func openCRISystemd(s *scene) actions { return startCRI(s, true).actions() }
-
-func startCRI(s *scene, systemd bool) *cri {
-	c := &cri{session: s, systemd: systemd}
-	others := cgroupsNamed(criNamespace)
+// startCRI starts the manager and loads the pods' own image.
+func startCRI(s *scene, manager criManager, systemd bool) *cri {
+	c := &cri{manager: manager, session: s, systemd: systemd}
+	others := cgroupsNamed(c.manager.traits().unparented)
 	s.cleanup(func() { c.removeParents(s, others) })
 	c.bridge = c.network()
-	hooked := c.baseSpec()
-	c.containerd = s.startContainerd("", criNamespace, c.plugin(hooked))
+	for _, dir := range []string{"logs", "pods"} {
+		if err := os.Mkdir(filepath.Join(s.dir, dir), 0o755); err != nil {
+			s.failf("%v", err)
+		}
+	}
+	c.daemon, c.address = manager.start(c)
 	pause, err := findImage()
 	if err != nil {
 		s.failf("%v", err)
@@ -91,72 +104,34 @@ func startCRI(s *scene, systemd bool) *cri {
 	pause.name = pauseReference
 	// wait reaps whoever has no parent any more. What waits is no sleep: critest looks for those of its own in the pod.
 	pause.command = []string{"sh", "-c", "trap 'exit 0' INT TERM; tail -f /dev/null & wait"}
-	c.load(s, criNamespace, pause)
+	manager.load(s, pause)
 	c.config = s.write("crictl.yaml", fmt.Sprintf("runtime-endpoint: unix://%[1]s\nimage-endpoint: unix://%[1]s\ntimeout: %[2]d\n", c.address, 60*s.slow), 0o600)
-	for _, dir := range []string{"logs", "pods"} {
-		if err := os.Mkdir(filepath.Join(s.dir, dir), 0o755); err != nil {
-			s.failf("%v", err)
-		}
-	}
+	c.awaitReady(s)
+	return c
+}
+
+// awaitReady waits until the daemon answers, and says that it can run pods.
+func (c *cri) awaitReady(s *scene) {
 	s.eventually("the runtime is ready", func() error {
+		a := s.try(c.crictl("info", "-o", "json")...)
 		var info struct {
 			Status struct {
 				Conditions []struct {
-					Type, Message string
-					Status        bool
+					Type   string
+					Status bool
 				}
 			}
 		}
-		c.decode(s, &info, "info", "-o", "json")
+		if err := json.Unmarshal([]byte(a.stdout), &info); err != nil {
+			return fmt.Errorf("%w: %v", err, a)
+		}
 		for _, condition := range info.Status.Conditions {
 			if condition.Type == "RuntimeReady" && condition.Status {
 				return nil
 			}
 		}
-		return fmt.Errorf("%+v", info)
+		return fmt.Errorf("%v", a)
 	})
-	return c
-}
-
-// plugin is the configuration of Kubernetes' part: the runtime as a handler that is the default, and again with a base for its specs.
-func (c *cri) plugin(base string) string {
-	handler := func(name, more string) string {
-		return fmt.Sprintf(`[plugins.%[1]q.containerd.runtimes.%[2]s]
-runtime_type = "io.containerd.runc.v2"
-%[3]s
-[plugins.%[1]q.containerd.runtimes.%[2]s.options]
-BinaryName = %[4]q
-Root = %[5]q
-SystemdCgroup = %[6]t
-`, criPlugin, name, more, c.session.runtime.Path, c.session.dir+"/runtime", c.systemd)
-	}
-	return fmt.Sprintf(`[plugins.%[1]q]
-sandbox_image = %[2]q
-restrict_oom_score_adj = %[3]t
-disable_tcp_service = true
-stream_server_address = "127.0.0.1"
-stream_server_port = "0"
-[plugins.%[1]q.cni]
-bin_dir = "/usr/lib/cni"
-conf_dir = %[4]q
-[plugins.%[1]q.containerd]
-default_runtime_name = %[5]q
-snapshotter = %[6]q
-`, criPlugin, pauseReference, !canRaiseLimits(), c.session.dir+"/cni", criRuntime, c.findOverlay()) +
-		handler(criRuntime, "") + handler("hooked", fmt.Sprintf("base_runtime_spec = %q", base))
-}
-
-// findOverlay gives the snapshotter that the machine can have: its name stands in the configuration before the daemon could be asked.
-func (c *cri) findOverlay() string {
-	trial := `mkdir lower upper work merged && mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged`
-	dir := c.session.dir + "/overlay"
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		c.session.failf("%v", err)
-	}
-	if c.session.try("unshare", "--mount", "sh", "-c", "cd "+dir+" && "+trial).code == 0 {
-		return "overlayfs"
-	}
-	return "native"
 }
 
 // network configures a bridge without an address: pods reach each other, and nothing of the host's is changed. Apart from the host it has
@@ -184,23 +159,14 @@ func (c *cri) network() string {
 	return bridge
 }
 
-// baseSpec writes containerd's own default spec with hooks; what they are given goes to a file each.
-func (c *cri) baseSpec() string {
-	s := c.session
-	var spec config
-	if err := json.Unmarshal([]byte(s.must("ctr", "oci", "spec")), &spec); err != nil {
-		s.failf("ctr oci spec: %v", err)
+// canOverlay tells whether the machine can mount an overlay where the scene is.
+func (s *scene) canOverlay() bool {
+	trial := `mkdir lower upper work merged && mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged`
+	dir := s.dir + "/overlay"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		s.failf("%v", err)
 	}
-	hooks := config{}
-	for _, name := range []string{"createRuntime", "createContainer", "startContainer", "poststart", "poststop"} {
-		line := fmt.Sprintf("cat >>%s/hook.%s", s.dir, name)
-		if name == "startContainer" { // it runs in the container
-			line = "cat >/tmp/hook.startContainer"
-		}
-		hooks[name] = []config{{"path": "/bin/sh", "args": []string{"sh", "-c", line}}}
-	}
-	spec["hooks"] = hooks
-	return s.write("base.json", string(encode(spec)), 0o600)
+	return s.try("unshare", "--mount", "sh", "-c", "cd "+dir+" && "+trial).code == 0
 }
 
 // crictl makes a command of crictl for the daemon.
@@ -241,12 +207,27 @@ func (c *cri) tryPod(s *scene, extra config, flags ...string) (*criPod, said) {
 	p.id = strings.TrimSpace(a.stdout)
 	if a.code == 0 {
 		s.cleanup(func() {
-			s.try(c.crictl("stopp", p.id)...)
-			s.try(c.crictl("rmp", "--force", p.id)...)
+			p.end(s)
 			c.removeParent(s)
 		})
 	}
 	return p, a
+}
+
+// end stops the pod's containers at once, then the pod, and removes it, as the kubelet does. Whoever minds no SIGTERM and is still there
+// when the pod is stopped, CRI-O gives all the time that its caller has.
+func (p *criPod) end(s *scene) said {
+	a := s.try(p.crictl("ps", "--quiet", "--no-trunc", "--pod", p.id)...)
+	commands := [][]string{{"stopp", p.id}, {"rmp", "--force", p.id}}
+	if ids := strings.Fields(a.stdout); len(ids) > 0 {
+		commands = append([][]string{append([]string{"stop", "--timeout", "0"}, ids...)}, commands...)
+	}
+	for _, args := range commands {
+		if b := s.try(p.crictl(args...)...); b.code != 0 {
+			a = b
+		}
+	}
+	return a
 }
 
 // newPod writes the configuration of a pod.
@@ -282,13 +263,19 @@ func (c *cri) removeParent(s *scene) {
 		s.try("systemctl", "stop", filepath.Base(c.parent()))
 		return
 	}
+	s.removeCgroups(c.helpers()) // whose monitors are gone; the kubelet removes them with the pod's
 	s.removeCgroups(cgroupsNamed(c.mark()))
+}
+
+// helpers are the cgroups below the pods' that are no container's.
+func (c *cri) helpers() []string {
+	return slices.DeleteFunc(cgroupsNamed(conmonCgroup), func(dir string) bool { return !strings.Contains(dir, "/"+c.mark()+"/") })
 }
 
 // removeParents removes that and the one of pods without a parent, unless it was there before.
 func (c *cri) removeParents(s *scene, before []string) {
 	c.removeParent(s)
-	s.removeNew(criNamespace, before)
+	s.removeNew(c.manager.traits().unparented, before)
 }
 
 // removeNew removes the cgroups with the name that are not among those before.
@@ -429,8 +416,7 @@ func merge(a, b config) config {
 
 func (c *cri) actions() actions {
 	all := actions{
-		"version": c.version, "run": c.run, "exit code": c.exitCode, "missing command": c.missing,
-		"stdin": c.stdin, "terminal": c.terminal,
+		"run": c.run, "exit code": c.exitCode, "stdin": c.stdin, "terminal": c.terminal,
 		"detached": c.detached,
 		"logs":     c.logs,
 		"exec":     c.execs, "exec missing command": c.execMissing,
@@ -446,32 +432,12 @@ func (c *cri) actions() actions {
 		"hostname": c.hostname, "privileged": c.privileged,
 		"shared namespaces": c.sharedNamespaces, "host namespaces": c.hostNamespaces,
 		"network":     c.networks,
-		"healthcheck": c.health, "hooks": c.hooks, "manager killed": c.managerKilled, "many": c.many, suite: validation,
+		"healthcheck": c.health, "many": c.many,
 		"nothing left": c.nothingLeft,
 	}
+	maps.Copy(all, c.manager.own())
 	if c.systemd {
 		delete(all, suite)
 	}
-	return all
-}
-
-// criWithout is what Kubernetes does not have, or containerd 1.6 not yet.
-var criWithout = map[string]string{
-	"top":                 "the CRI lists no processes",
-	"kill":                "the CRI has no signals but the one to stop with",
-	"pause":               "the CRI does not pause",
-	"events":              "containerd reports them over the CRI from 1.7 on; before, the kubelet asks again and again",
-	"recursive read-only": "containerd has it from 2.0 on",
-	"user namespace":      "containerd has it from 1.7 on",
-	"idmapped volume":     "containerd has it from 2.0 on",
-	"ulimit":              "the CRI has no resource limits of processes: they are the daemon's",
-	"init process":        "the CRI has none: where a pod has one PID namespace, its own container reaps",
-	"build":               "the CRI builds no images",
-	"checkpoint":          "containerd has it from 2.0 on",
-}
-
-func criSystemdWithout() map[string]string {
-	all := maps.Clone(criWithout)
-	all[suite] = "the suite has no spec about the driver: it is played with the other one"
 	return all
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,33 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-func (c *cri) version(s *scene) {
-	s.contains("crictl version", s.must(c.crictl("version")...), "RuntimeName:  containerd", "RuntimeApiVersion:  v1")
-	var info struct {
-		Config struct {
-			Containerd struct {
-				DefaultRuntimeName string
-				Runtimes           map[string]struct{ Options struct{ BinaryName string } }
-			}
-		}
-	}
-	c.decode(s, &info, "info", "-o", "json")
-	s.want("the default handler", info.Config.Containerd.DefaultRuntimeName, criRuntime)
-	s.want("its program", info.Config.Containerd.Runtimes[criRuntime].Options.BinaryName, s.runtime.Path)
-	var pod struct {
-		Info struct {
-			RuntimeOptions struct {
-				BinaryName string `json:"binary_name"`
-			}
-		}
-	}
-	c.decode(s, &pod, "inspectp", "-o", "json", c.pod(s, nil).id)
-	s.want("a pod's runtime", pod.Info.RuntimeOptions.BinaryName, s.runtime.Path)
-	if _, a := c.tryPod(s, nil, "--runtime", "nobody"); a.code == 0 {
-		s.failf("a handler that is not there: %v", a)
-	}
-}
 
 func (c *cri) run(s *scene) {
 	r := c.pod(s, nil).run(s, nil, "echo", "hello  world")
@@ -58,22 +30,6 @@ func (c *cri) exitCode(s *scene) {
 		s.failf("%v", err)
 	}
 	s.want("code of who was killed", fmt.Sprint(c.wait(s, id).Status.ExitCode), "137")
-}
-
-// missing: the kubelet shows 128 and StartError for whatever could not be started.
-func (c *cri) missing(s *scene) {
-	p := c.pod(s, nil)
-	for _, command := range []string{"no-such-command", "/no/such/file", "/etc"} {
-		id := p.create(s, nil, command)
-		a := s.try(c.crictl("start", id)...)
-		if a.code == 0 {
-			s.failf("%v", a)
-		}
-		said := c.wait(s, id).Status
-		s.want(command+": code and reason", fmt.Sprint(said.ExitCode, said.Reason), "128StartError")
-		s.contains(command+": message", said.Message, command)
-		s.contains(command+": what crictl says", a.stderr, command)
-	}
 }
 
 func (c *cri) stdin(s *scene) {
@@ -102,7 +58,7 @@ func (c *cri) terminal(s *scene) {
 	a := s.terminal(30, 99, c.crictl("attach", "--stdin", "--tty", id)...)
 	s.logf("%v", a)
 	s.want("code", fmt.Sprint(c.wait(s, id).Status.ExitCode), "7")
-	s.contains("log", s.must(c.crictl("logs", id)...), "/dev/pts/0\n", "sized")
+	s.contains("log", strings.ReplaceAll(s.must(c.crictl("logs", id)...), "\r", ""), "/dev/pts/0\n", "sized")
 }
 
 func (c *cri) detached(s *scene) {
@@ -175,7 +131,7 @@ func (c *cri) execMissing(s *scene) {
 			if a.code == 0 {
 				s.failf("%v", a)
 			}
-			s.contains(command, a.stderr, command, "OCI runtime exec failed")
+			s.contains(command, a.stderr, command, "exec failed")
 		}
 	}
 	s.want("the container", c.inspect(s, id).Status.State, "CONTAINER_RUNNING")
@@ -237,16 +193,16 @@ func (c *cri) restart(s *scene) {
 		s.want("attempt", fmt.Sprint(r.Status.Metadata.Name, r.Status.Metadata.Attempt), fmt.Sprint("main", attempt))
 		ids = append(ids, r.Status.ID)
 	}
-	if a := s.try(p.creation(s, config{"metadata": config{"name": "main", "attempt": 2}}, "true")...); a.code == 0 {
-		s.failf("a name and attempt that is taken: %v", a)
+	taken := s.try(p.creation(s, config{"metadata": config{"name": "main", "attempt": 2}}, "true")...)
+	if taken.code == 0 && strings.TrimSpace(taken.stdout) != ids[2] { // CRI-O gives who has the name
+		s.failf("a name and attempt that is taken: %v", taken)
 	}
 	s.must(c.crictl(append([]string{"rm"}, ids...)...)...)
 	s.must(c.crictl("rm", p.create(s, config{"metadata": config{"name": "main", "attempt": 2}}, "true"))...)
 }
 
 func (c *cri) stats(s *scene) {
-	p := c.pod(s, nil)
-	id := p.start(s, nil, "sh", "-c", "while :; do :; done")
+	id := c.pod(s, nil).start(s, nil, "sh", "-c", "while :; do :; done")
 	s.eventually("its use of CPU and memory is shown", func() error {
 		var all struct {
 			Stats []struct {
@@ -260,7 +216,6 @@ func (c *cri) stats(s *scene) {
 		}
 		return nil
 	})
-	s.contains("stats of the pod", s.must(c.crictl("statsp", "-o", "json", "--id", p.id)...), p.id, `"processCount"`)
 }
 
 // health is what the kubelet does for a probe of a container: a command with a deadline, after which nothing of it is left.
@@ -272,7 +227,7 @@ func (c *cri) health(s *scene) {
 	s.must(c.crictl("exec", "--sync", "--timeout", "10", id, "touch", "/tmp/healthy")...)
 	s.must(c.crictl("exec", "--sync", "--timeout", "10", id, "test", "-e", "/tmp/healthy")...)
 	a := s.try(c.crictl("exec", "--sync", "--timeout", "1", id, "sleep", "4321")...)
-	if a.code == 0 || !strings.Contains(a.stderr, "timeout") && !strings.Contains(a.stderr, "DeadlineExceeded") {
+	if a.code == 0 || !regexp.MustCompile("timeout|timed out|DeadlineExceeded").MatchString(a.stderr) {
 		s.failf("a probe that takes too long: %v", a)
 	}
 	s.eventually("its process ends", func() error {
@@ -293,36 +248,6 @@ func (s *scene) parentOf(pid int) int {
 	return parent
 }
 
-func (c *cri) managerKilled(s *scene) {
-	p := c.newPod(s, "killed", nil)
-	for range 2 { // the second time says that the name is free again
-		p.id = s.must(c.crictl("runp", p.file)...)
-		id, pid := p.sleeper(s, nil)
-		shim := s.parentOf(pid)
-		s.contains("the parent of a container", s.cmdline(shim), "containerd-shim")
-		if err := unix.Kill(shim, unix.SIGKILL); err != nil {
-			s.failf("%v", err)
-		}
-		status := c.wait(s, id)
-		if status.Status.ExitCode == 0 {
-			s.failf("a container without its shim: %+v", status)
-		}
-		s.eventually("the process is gone", func() error {
-			if runs(pid) {
-				return fmt.Errorf("%d runs", pid)
-			}
-			return nil
-		})
-		s.must(c.crictl("stopp", p.id)...)
-		s.must(c.crictl("rmp", p.id)...)
-		s.leftBehind("state", func() []string { return entries(c.state()) })
-	}
-	c.removeParent(s)
-}
-
-// state is the runtime's state root.
-func (c *cri) state() string { return filepath.Join(c.session.dir, "runtime", criNamespace) }
-
 // many has 10 pods with 10 containers each; all hundred run at once.
 func (c *cri) many(s *scene) {
 	const pods, each = 10, 10
@@ -337,15 +262,13 @@ func (c *cri) many(s *scene) {
 	s.want("running", fmt.Sprint(len(running)), fmt.Sprint(pods*each))
 	s.measure("100 at once", time.Since(began))
 	s.inParallel(8, pods, func(i int) error {
-		for _, verb := range []string{"stopp", "rmp"} {
-			if a := s.try(c.crictl(verb, all[i].id)...); a.code != 0 {
-				return fmt.Errorf("%v", a)
-			}
+		if a := all[i].end(s); a.code != 0 {
+			return fmt.Errorf("%v", a)
 		}
 		return nil
 	})
 	s.want("listed", s.must(c.crictl("ps", "--all", "--quiet")...), "")
-	s.leftBehind("state", func() []string { return entries(c.state()) })
+	s.leftBehind("state", func() []string { return entries(c.manager.state()) })
 }
 
 // fill runs the pod and starts containers in it.
@@ -389,15 +312,20 @@ func (c *cri) nothingLeft(s *scene) {
 	p.run(s, nil, "true")
 	id, _ := p.sleeper(s, nil)
 	s.must(c.crictl("exec", "--sync", id, "true")...)
-	if mountsBelow(s.dir) == nil || entries(c.state()) == nil || cgroupsNamed(p.id) == nil {
+	if mountsBelow(s.dir) == nil || entries(c.manager.state()) == nil || cgroupsNamed(id) == nil {
 		s.failf("a running pod has no mount, state or cgroup where they are looked for")
 	}
-	s.must(c.crictl("stopp", p.id)...)
-	s.must(c.crictl("rmp", p.id)...)
+	if a := p.end(s); a.code != 0 {
+		s.failf("%v", a)
+	}
 	s.leftBehind("pods", func() []string { return strings.Fields(s.must(c.crictl("pods", "--quiet")...)) })
-	s.leftBehind("mounts", func() []string { return mountsBelow(s.dir) })
-	s.leftBehind("state", func() []string { return entries(c.state()) })
-	s.leftBehind("cgroups", func() []string { return slices.Concat(cgroupsNamed(p.id), cgroupsNamed(id)) })
+	s.leftBehind("mounts", func() []string {
+		return slices.DeleteFunc(mountsBelow(s.dir), func(path string) bool { return path == s.dir+"/storage/overlay" }) // in use, see podman.go
+	})
+	s.leftBehind("state", func() []string { return entries(c.manager.state()) })
+	s.leftBehind("cgroups", func() []string {
+		return slices.DeleteFunc(slices.Concat(cgroupsNamed(p.id), cgroupsNamed(id)), func(dir string) bool { return slices.Contains(c.helpers(), dir) })
+	})
 	s.leftBehind("processes", func() []string {
 		return slices.DeleteFunc(processesOf(s.dir), func(line string) bool {
 			return strings.HasSuffix(line, c.cmd.String()) || strings.HasPrefix(line, fmt.Sprint(c.cmd.Process.Pid)+" ")

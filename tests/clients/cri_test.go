@@ -17,13 +17,17 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// Each feature has a function or a reason, with either cgroup driver.
+// Each feature has a function or a reason, with either manager and cgroup driver.
 func TestCRIFeatures(t *testing.T) {
-	for _, c := range clients {
-		if c.name == "CRI" || c.name == "CRI, systemd" {
-			if gaps := c.gaps((&cri{systemd: c.name != "CRI"}).actions()); gaps != nil {
-				t.Error(gaps)
-			}
+	for name, c := range map[string]*cri{
+		"CRI": {manager: &criContainerd{}}, "CRI, systemd": {manager: &criContainerd{}, systemd: true},
+		"CRI-O": {manager: &crio{}}, "CRI-O, systemd": {manager: &crio{}, systemd: true},
+	} {
+		i := clientIndex(name)
+		if i < 0 {
+			t.Errorf("no client is named %s", name)
+		} else if gaps := clients[i].gaps(c.actions()); gaps != nil {
+			t.Error(gaps)
 		}
 	}
 }

@@ -27,12 +27,12 @@ func validation(s *scene) {
 		s.removeNew(suiteParent, before)
 	})
 	s.apart()
-	c := startCRI(s, false)
+	c := startCRI(s, &criContainerd{}, false)
 	s.cleanup(func() { s.try(c.crictl("rmp", "--force", "--all")...) }) // of a suite that was interrupted
 	c.needsNetwork(s)
 	c.loadSuiteImages(s)
 	c.critest(s)
-	s.leftBehind("state", func() []string { return entries(c.state()) })
+	s.leftBehind("state", func() []string { return entries(c.manager.state()) })
 	s.leftBehind("cgroups", func() []string {
 		var all []string
 		for _, parent := range cgroupsNamed(suiteParent) {
@@ -65,7 +65,7 @@ func (c *cri) loadSuiteImages(s *scene) {
 		{name: registry + "nonewprivs:1.3", command: []string{"set-uid-init", "-s", "--", "sh", "-c", effectiveUID}},
 	} {
 		m.busybox, m.files = found.busybox, files
-		c.load(s, criNamespace, &m)
+		c.manager.load(s, &m)
 		s.eventually("the image is known", func() error {
 			if a := s.try(c.crictl("inspecti", "--quiet", m.name)...); a.code != 0 {
 				return fmt.Errorf("%v", a)

@@ -44,12 +44,15 @@ func containerdVersion(ctx context.Context, programs string) (string, error) {
 }
 
 // containerd2 is where deps.sh puts what it builds of the module in tests/clients/containerd2.
-func containerd2() string {
+func containerd2() string { return builtPrograms("containerd2") }
+
+// builtPrograms is where deps.sh puts the programs of a manager that Debian does not have.
+func builtPrograms(manager string) string {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = "/var/cache"
 	}
-	return filepath.Join(cache, "tare-clients", "containerd2")
+	return filepath.Join(cache, "tare-clients", manager)
 }
 
 func ctr2Version(ctx context.Context) (string, error) {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons, and builds crictl and
-# critest with the Go on PATH. Needs root.
+# Installs the managers that tests/clients drives, from Debian 12's packages, without starting their daemons, and builds crictl,
+# critest and containerd 2 with the Go on PATH; with the argument "crio" CRI-O, too. Needs root.
 set -eu
 policy=/usr/sbin/policy-rc.d
 made=
@@ -23,3 +23,9 @@ cd "$(dirname "$0")/containerd2"
 programs="${XDG_CACHE_HOME:-$HOME/.cache}/tare-clients/containerd2"
 mkdir -p "$programs"
 CGO_ENABLED=0 go build -o "$programs/" tool
+
+# Nor is CRI-O, which takes two processors some four minutes: only where it is asked for.
+if [ "${1:-}" = crio ]; then
+  apt-get install -y -qq --no-install-recommends gcc libc6-dev libseccomp-dev pkg-config >/dev/null
+  ../crio.sh "$programs/../crio"
+fi
