@@ -94,14 +94,14 @@ test-clients: tare ## drive containerd, CRI, CRI-O, Docker, Podman and Buildah w
 
 # In the emulated guest everything takes ten times as long: what cgroup v2 and systemd make a difference to. CLIENT_FEATURES= is all there is.
 CLIENT_FEATURES ?= run,exec,stop,pause,update,memory limit,pids limit,cpu limit,nothing left
-CONTAINERD2 := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tare-clients/containerd2
+CLIENTS_BUILT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tare-clients# deps.sh puts there what Debian does not have
 CLIENT_MASKS := $(foreach unit,docker.service docker.socket containerd.service podman.service podman.socket,systemd.mask=$(unit))
 test-clients-vm: tare ## drive the managers in a guest with systemd and cgroup v2, as root and as an ordinary user
 	$(GO) build -o tests/vm/vm ./tests/vm
 	CGO_ENABLED=0 $(GO) build -o tests/clients/clients ./tests/clients
 	./tests/vm/vm -guest systemd -mem 4096 -with $$(grep -v '^#' tests/clients/packages.txt | paste -s -d,) -append '$(CLIENT_MASKS)' \
 	  -bin ./tare -add tests/clients:/clients $$(crictl=$$(command -v crictl) && echo "-add $$crictl:/usr/local/bin/crictl") \
-	  $(if $(wildcard $(CONTAINERD2)),-add $(CONTAINERD2):/root/.cache/tare-clients/containerd2) \
+	  $(foreach dir,$(wildcard $(CLIENTS_BUILT)/*),-add $(dir):/root/.cache/tare-clients/$(notdir $(dir))) \
 	  -timeout 80m -results clients-vm -v -- /clients/clients -slow 10 -deviations /clients/deviations.txt -runtime /usr/local/bin/tare \
 	  $(if $(CLIENT_PEERS),-peer $(CLIENT_PEERS)) $(if $(CLIENTS),-client '$(CLIENTS)') $(if $(CLIENT_FEATURES),-feature '$(CLIENT_FEATURES)') \
 	  -json /results/clients.json -log /results/log

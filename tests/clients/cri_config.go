@@ -144,7 +144,7 @@ func (c *cri) volume(s *scene) {
 func (c *cri) sharedVolume(s *scene) string {
 	dir := s.dir + "/volume"
 	for _, sub := range []string{"", "/host", "/container"} {
-		if err := os.Mkdir(dir+sub, 0o755); err != nil {
+		if err := os.MkdirAll(dir+sub, 0o755); err != nil {
 			s.failf("%v", err)
 		}
 	}
