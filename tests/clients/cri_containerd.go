@@ -165,12 +165,7 @@ func (m *criContainerd) killed(s *scene) {
 		if status.Status.ExitCode == 0 {
 			s.failf("a container without its shim: %+v", status)
 		}
-		s.eventually("the process is gone", func() error {
-			if runs(pid) {
-				return fmt.Errorf("%d runs", pid)
-			}
-			return nil
-		})
+		s.awaitEnd(pid)
 		s.must(m.crictl("stopp", p.id)...)
 		s.must(m.crictl("rmp", p.id)...)
 		s.leftBehind("state", func() []string { return entries(m.state()) })

@@ -84,12 +84,7 @@ func (m *crio) end(s *scene, pid int) {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		s.failf("%v", err)
 	}
-	s.eventually("the killed process is gone", func() error {
-		if runs(pid) {
-			return fmt.Errorf("%d runs", pid)
-		}
-		return nil
-	})
+	s.awaitEnd(pid)
 }
 
 func (m *crio) restarted(s *scene) {

@@ -76,6 +76,16 @@ func (s *scene) mount(pid int, dir string) string {
 	return last
 }
 
+// awaitEnd waits until a process has ended.
+func (s *scene) awaitEnd(pid int) {
+	s.eventually("the process is gone", func() error {
+		if runs(pid) {
+			return fmt.Errorf("%d runs", pid)
+		}
+		return nil
+	})
+}
+
 // runs says whether there is a process with the pid that has not ended.
 func runs(pid int) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
