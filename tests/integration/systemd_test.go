@@ -2,20 +2,17 @@ package integration
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	. "tare/internal/testutil"
 )
@@ -154,60 +151,6 @@ func withResources(r specs.LinuxResources) Edit {
 	}
 }
 
-// What config.json says is what systemd says, and what the kernel says.
-func TestSystemdLimits(t *testing.T) {
-	eachOwner(t, func(t *testing.T, o unitOwner) {
-		u := o.newUnit(t, withResources(specs.LinuxResources{
-			Memory: &specs.LinuxMemory{Limit: new(int64(64 << 20)), Reservation: new(int64(16 << 20)), Swap: new(int64(64 << 20))},
-			CPU: &specs.LinuxCPU{
-				Shares: new(uint64(512)), Quota: new(int64(20333)), Period: new(uint64(50000)), Burst: new(uint64(1000)), Cpus: "0", Mems: "0",
-			},
-			Pids:    &specs.LinuxPids{Limit: new(int64(77))},
-			BlockIO: &specs.LinuxBlockIO{Weight: new(uint16(300))},
-			Unified: map[string]string{"memory.high": "50331648", "memory.min": "1048576", "memory.oom.group": "1"},
-		}))
-		pid := u.create(t)
-		if dir := CgroupOf(t, pid, ""); dir != u.dir() {
-			t.Fatalf("the cgroup is %s, want %s", dir, u.dir())
-		}
-		props := u.show(t)
-		for _, tt := range []struct{ property, value string }{
-			{"ActiveState", "active"},
-			{"Slice", o.slice},
-			{"Delegate", "yes"},
-			{"CollectMode", "inactive-or-failed"},
-			{"DefaultDependencies", "no"},
-			{"NeedDaemonReload", "no"},
-			{"Description", "tare container " + u.ID},
-			{"CPUAccounting", "yes"},
-			{"MemoryAccounting", "yes"},
-			{"IOAccounting", "yes"},
-			{"TasksAccounting", "yes"},
-			{"MemoryMax", "67108864"},
-			{"MemoryLow", "16777216"},
-			{"MemorySwapMax", "0"},
-			{"MemoryHigh", "50331648"},
-			{"MemoryMin", "1048576"},
-			{"CPUWeight", "59"},
-			{"CPUQuotaPerSecUSec", "410ms"},
-			{"CPUQuotaPeriodUSec", "50ms"},
-			{"AllowedCPUs", "0"},
-			{"AllowedMemoryNodes", "0"},
-			{"TasksMax", "77"},
-			{"IOWeight", "2930"},
-		} {
-			if props[tt.property] != tt.value {
-				t.Errorf("%s is %q, want %q", tt.property, props[tt.property], tt.value)
-			}
-		}
-		u.checkFiles(t, map[string]string{
-			"memory.max": "67108864", "memory.low": "16777216", "memory.high": "50331648", "memory.min": "1048576",
-			"memory.oom.group": "1", "cpu.max": "20333 50000", "cpu.max.burst": "1000", "cpu.weight": "59",
-			"cpuset.cpus": "0", "cpuset.mems": "0", "pids.max": "77", "io.weight": "default 2930",
-		})
-	})
-}
-
 func (u *unit) checkFiles(t *testing.T, want map[string]string) {
 	t.Helper()
 	for file, value := range want {
@@ -215,57 +158,6 @@ func (u *unit) checkFiles(t *testing.T, want map[string]string) {
 			t.Errorf("%s is %q, want %q", file, got, value)
 		}
 	}
-}
-
-// What systemd cannot be told is in the files all the same: an idle CPU, hugepages.
-func TestSystemdBeyondProperties(t *testing.T) {
-	NeedSystemd(t)
-	t.Run("idle", func(t *testing.T) {
-		u := rootUnits.newUnit(t, withResources(specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: new(int64(1))}}))
-		u.create(t)
-		rootUnits.systemctl(t, "set-property", "--runtime", u.name, "CPUQuota=50%") // systemd writes the controller's files anew
-		u.checkFiles(t, map[string]string{"cpu.idle": "1", "cpu.max": "50000 100000"})
-	})
-	t.Run("a property that this systemd may not have", func(t *testing.T) {
-		if _, err := os.Stat("/sys/fs/cgroup/system.slice/memory.zswap.max"); err != nil {
-			t.Skip("this kernel has no memory.zswap.max")
-		}
-		u := rootUnits.newUnit(t, withResources(specs.LinuxResources{Unified: map[string]string{"memory.zswap.max": "4096", "memory.high": "8388608"}}))
-		u.create(t)
-		u.checkFiles(t, map[string]string{"memory.zswap.max": "4096", "memory.high": "8388608"})
-		if props := u.show(t); props["MemoryHigh"] != "8388608" {
-			t.Errorf("MemoryHigh is %s", props["MemoryHigh"])
-		}
-	})
-	t.Run("hugepages", func(t *testing.T) {
-		NeedController(t, "hugetlb")
-		u := rootUnits.newUnit(t, withResources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}))
-		u.create(t)
-		u.checkFiles(t, map[string]string{"hugetlb.2MB.max": "4194304"})
-	})
-}
-
-func TestSystemdLimitsHold(t *testing.T) {
-	eachOwner(t, func(t *testing.T, o unitOwner) {
-		limit := int64(16 << 20)
-		u := o.newUnit(t, Args("memory", strconv.Itoa(64<<20)), withResources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit, Swap: &limit}}))
-		Do(t, u.command("run", "--bundle", u.Dir, u.ID)).Exit(t, 137)
-		u.gone(t)
-		u = o.newUnit(t, Args("fork", "50"), withResources(specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(30))}}))
-		res := Do(t, u.command("run", "--bundle", u.Dir, u.ID)).OK(t)
-		if !strings.Contains(res.Stdout, "EAGAIN") {
-			t.Errorf("fork under a limit of 30: %q", res.Stdout)
-		}
-		u.gone(t)
-	})
-}
-
-// The user's systemd has not been given the controller: nothing is made.
-func TestSystemdNotDelegated(t *testing.T) {
-	NeedSystemd(t)
-	u := lingering(t).newUnit(t, withResources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}}))
-	u.tryCreate(t).Fails(t, "linux.resources.hugepageLimits[0] (/linux/resources/hugepageLimits/0)", "hugetlb", "Delegate= of user@.service")
-	u.gone(t)
 }
 
 // All later commands know the driver from the state, and nothing but the state is left without it.
@@ -387,78 +279,6 @@ func TestSystemdUnitExists(t *testing.T) {
 	other.Tare("delete", "--force", other.ID).OK(t)
 }
 
-// A daemon-reload, which has systemd attach its own device program again, neither opens nor closes a device, and undoes no limit.
-func TestSystemdDaemonReload(t *testing.T) {
-	NeedSystemd(t)
-	major, minor := int64(1), int64(11) // /dev/kmsg, which no list of defaults has
-	for name, tt := range map[string]struct{ access, want string }{
-		"open":   {"rw", "ok\n"},
-		"closed": {"m", "EPERM\n"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := rootUnits.newUnit(t, Args("open", "/dev/it", "rdonly"), WithCaps("CAP_MKNOD", "CAP_SYSLOG"), func(s *specs.Spec) {
-				s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/it", Type: "c", Major: major, Minor: minor}}
-			}, withResources(specs.LinuxResources{
-				Devices: []specs.LinuxDeviceCgroup{
-					{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: &major, Minor: &minor, Access: tt.access},
-				},
-				CPU:     &specs.LinuxCPU{Quota: new(int64(20000)), Period: new(uint64(50000)), Shares: new(uint64(512))},
-				Pids:    &specs.LinuxPids{Limit: new(int64(77))},
-				Memory:  &specs.LinuxMemory{Limit: new(int64(64 << 20))},
-				Unified: map[string]string{"memory.oom.group": "1"},
-			}))
-			out, err := os.Create(filepath.Join(u.Dir, "out"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer out.Close()
-			cmd := u.command("create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID)
-			cmd.Stdout = out
-			Do(t, cmd).OK(t)
-			pid := u.PidFile(filepath.Join(u.Dir, "pid"))
-			if props := u.show(t); props["DevicePolicy"] != "strict" || !strings.Contains(props["DeviceAllow"], "/dev/char/1:11 "+tt.access) {
-				t.Errorf("DevicePolicy %s, DeviceAllow %s", props["DevicePolicy"], props["DeviceAllow"])
-			}
-			for range 2 {
-				rootUnits.systemctl(t, "daemon-reload")
-			}
-			u.checkFiles(t, map[string]string{
-				"cpu.max": "20000 50000", "cpu.weight": "59", "pids.max": "77", "memory.max": "67108864", "memory.oom.group": "1",
-			})
-			u.Start()
-			u.Wait(pid)
-			if got, _ := os.ReadFile(out.Name()); string(got) != tt.want {
-				t.Errorf("open after daemon-reload: %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-// The default devices are open too, under systemd's list as under ours: those by major number, such as pseudo-terminals.
-func TestSystemdDefaultDevices(t *testing.T) {
-	NeedSystemd(t)
-	for _, args := range [][]string{{"open", "/dev/null", "rdwr"}, {"open", "/dev/ptmx", "rdwr"}, {"mknod", "/dev/other", "b", "200", "3"}} {
-		u := rootUnits.newUnit(t, Args(args...), WithCaps("CAP_MKNOD"))
-		if res := Do(t, u.command("run", "--bundle", u.Dir, u.ID)); res.Stdout != "ok\n" {
-			t.Errorf("%v: %q %s", args, res.Stdout, res.Stderr)
-		}
-	}
-}
-
-func TestSystemdUpdate(t *testing.T) {
-	eachOwner(t, func(t *testing.T, o unitOwner) {
-		NeedCommand(t, "update")
-		u := o.newUnit(t, withResources(specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(77))}}))
-		u.create(t)
-		u.Tare("update", "--pids-limit", "88", "--memory", "80m", "--memory-swap", "-1", "--cpu-quota", "20500", "--cpu-period", "50000", u.ID).OK(t)
-		o.systemctl(t, "daemon-reload")
-		u.checkFiles(t, map[string]string{"pids.max": "88", "memory.max": "83886080", "cpu.max": "20500 50000"}) // 41 %: systemd keeps whole percents
-		if props := u.show(t); props["TasksMax"] != "88" || props["MemoryMax"] != "83886080" || props["CPUQuotaPerSecUSec"] != "410ms" {
-			t.Errorf("TasksMax %s, MemoryMax %s, CPUQuotaPerSecUSec %s", props["TasksMax"], props["MemoryMax"], props["CPUQuotaPerSecUSec"])
-		}
-	})
-}
-
 func TestSystemdPause(t *testing.T) {
 	eachOwner(t, func(t *testing.T, o unitOwner) {
 		NeedCommand(t, "pause", "resume")
@@ -500,179 +320,4 @@ func TestSystemdRuntimeKilled(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A bus that takes the connection and never answers is an error within the time limit, before anything was made.
-func TestSystemdHungBus(t *testing.T) {
-	NeedSystemd(t)
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "bus")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	u := rootUnits.newUnit(t)
-	cmd := u.command("create", "--bundle", u.Dir, u.ID)
-	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS=unix:path="+path)
-	begin := time.Now()
-	Do(t, cmd).Fails(t, "connect to systemd: D-Bus socket "+path, "timed out", "10s")
-	if took := time.Since(begin); took > Deadline() {
-		t.Errorf("it took %v", took)
-	}
-	u.gone(t)
-}
-
-// No bus at all, as on a host without one, or one whose daemon hangs: systemd has another door, for root.
-func TestSystemdWithoutBus(t *testing.T) {
-	NeedSystemd(t)
-	pid, err := strconv.Atoi(rootUnits.systemctl(t, "show", "--property=MainPID", "--value", "dbus.service"))
-	if err != nil || pid == 0 {
-		t.Skip("the bus is no dbus.service: its daemon cannot be stopped")
-	}
-	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Kill(pid, unix.SIGCONT)
-	u := rootUnits.newUnit(t)
-	u.create(t)
-	u.checkFiles(t, map[string]string{"cgroup.freeze": "0"})
-	u.Tare("delete", "--force", u.ID).OK(t)
-	u.gone(t)
-}
-
-// A systemd that hangs is an error in time, too; and of a container that was there, only the empty unit
-// is left for it to remove when it comes back.
-func TestSystemdHangs(t *testing.T) {
-	NeedSystemd(t)
-	o := lingering(t) // a user's, as init cannot be stopped
-	there := o.newUnit(t)
-	there.create(t)
-	pid, err := strconv.Atoi(rootUnits.systemctl(t, "show", "--property=MainPID", "--value", fmt.Sprintf("user@%d.service", o.uid)))
-	if err != nil || pid == 0 {
-		t.Fatalf("the user's systemd: %v", err)
-	}
-	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	resume := sync.OnceFunc(func() { _ = unix.Kill(pid, unix.SIGCONT) })
-	t.Cleanup(resume) // before the units' own
-	u := o.newUnit(t)
-	t.Cleanup(resume)
-	begin := time.Now()
-	u.tryCreate(t).Fails(t, "ask systemd for its cgroup", "timed out: no answer within 30s", "busy or hangs")
-	if took := time.Since(begin); took > 3*Deadline() {
-		t.Errorf("it took %v", took)
-	}
-	there.Tare("kill", there.ID, "KILL").OK(t)
-	there.Tare("delete", "--force", there.ID).OK(t)
-	if events := CgroupFile(t, there.dir(), "cgroup.events"); !strings.Contains(events, "populated 0") {
-		t.Errorf("after delete: %s", events)
-	}
-	resume()
-	Eventually(t, "the end of the unit", func() bool {
-		return o.systemctl(t, "list-units", "--all", "--plain", "--no-legend", there.name) == ""
-	})
-	there.gone(t)
-}
-
-// From the cgroup of a login the user may move no process into one of the user's systemd: that one can have it moved.
-func TestSystemdFromSession(t *testing.T) {
-	NeedSystemd(t)
-	u := lingering(t).newUnit(t)
-	Do(t, exec.Command("systemd-run", "--scope", "--quiet", fmt.Sprintf("--uid=%d", u.o.uid), fmt.Sprintf("--slice=user-%d.slice", u.o.uid),
-		fmt.Sprintf("--setenv=XDG_RUNTIME_DIR=/run/user/%d", u.o.uid),
-		Runtime(), "--root", u.Root, "--systemd-cgroup", "create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID)).OK(t)
-	if dir := CgroupOf(t, u.PidFile(filepath.Join(u.Dir, "pid")), ""); dir != u.dir() {
-		t.Errorf("the cgroup is %s, want %s", dir, u.dir())
-	}
-}
-
-// Root of a user namespace that a user has made is no root to the system's systemd, but its user to that user's.
-func TestSystemdFromUserNamespace(t *testing.T) {
-	NeedSystemd(t)
-	u := lingering(t).newUnit(t)
-	u.Spec.Linux.UIDMappings[0].HostID, u.Spec.Linux.GIDMappings[0].HostID = 0, 0
-	u.WriteSpec(t)
-	Do(t, u.o.as(exec.Command("unshare", "--user", "--map-root-user",
-		Runtime(), "--root", u.Root, "--systemd-cgroup", "create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID))).OK(t)
-	if dir := CgroupOf(t, u.PidFile(filepath.Join(u.Dir, "pid")), ""); dir != u.dir() {
-		t.Errorf("the cgroup is %s, want %s", dir, u.dir())
-	}
-}
-
-func TestSystemdNoManager(t *testing.T) {
-	NeedSystemd(t)
-	u := lingering(t).newUnit(t)
-	cmd := u.command("create", "--bundle", u.Dir, u.ID)
-	cmd.Env = []string{"XDG_RUNTIME_DIR=" + u.Dir}
-	Do(t, cmd).Fails(t, "connect to the user's systemd", u.Dir+"/bus", "enable-linger")
-	cmd = u.command("create", "--bundle", u.Dir, u.ID)
-	cmd.Env = []string{"HOME=/"}
-	Do(t, cmd).Fails(t, "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
-}
-
-// A hundred at once: all come and go, nothing is left, and the bus has time for others.
-func TestSystemdMany(t *testing.T) {
-	NeedSystemd(t)
-	const many = 100
-	together := many
-	if os.Getenv("TARE_TEST_SLOW") != "" {
-		together = 20 // more of them need more CPU time than an emulated machine has before the time limits are over
-	}
-	units := make([]*unit, many)
-	for i := range units {
-		units[i] = rootUnits.newUnit(t)
-	}
-	done := make(chan struct{})
-	var worst time.Duration
-	var asked sync.WaitGroup
-	asked.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			begin := time.Now()
-			out, err := exec.Command("busctl", "get-property", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Version").CombinedOutput()
-			if err != nil {
-				t.Errorf("the bus, meanwhile: %v %s", err, out)
-			}
-			worst = max(worst, time.Since(begin))
-		}
-	})
-	begin := time.Now()
-	for _, phase := range []func(u *unit) *exec.Cmd{
-		func(u *unit) *exec.Cmd {
-			return u.command("create", "--bundle", u.Dir, "--pid-file", filepath.Join(u.Dir, "pid"), u.ID)
-		},
-		func(u *unit) *exec.Cmd { return u.Command("delete", "--force", u.ID) },
-	} {
-		var work sync.WaitGroup
-		room := make(chan struct{}, together)
-		for _, u := range units {
-			work.Go(func() {
-				room <- struct{}{}
-				defer func() { <-room }()
-				if res := Do(t, phase(u)); res.Code != 0 {
-					t.Errorf("%s: %s", u.ID, res.Stderr)
-				}
-			})
-		}
-		work.Wait()
-		t.Logf("after %v", time.Since(begin))
-	}
-	close(done)
-	asked.Wait()
-	t.Logf("the slowest answer to others took %v", worst)
-	for _, u := range units {
-		Reap(t, u.Marks()...)
-	}
-	if left := rootUnits.systemctl(t, "list-units", "--all", "--plain", "--no-legend", "taretest-*"); left != "" {
-		t.Errorf("units are left: %s", left)
-	}
-	if worst > Deadline() {
-		t.Errorf("somebody else waited %v for the bus", worst)
-	}
 }
