@@ -3,15 +3,18 @@ package managers
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -218,11 +221,36 @@ func (m *manager) processFile(name string, args []string, edits ...func(*specs.P
 	return path
 }
 
+// atoi reads a pid file as go-runc does: the bytes as they are, so that a newline is a mistake.
+func atoi(t *testing.T, path string) int {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+	}
+	pid, err := strconv.Atoi(string(data))
+	if err != nil {
+		t.Errorf("pid file: %v", err)
+	}
+	return pid
+}
+
 // noLog reports what a log holds after nothing but successes.
 func (m *manager) noLog() {
 	m.t.Helper()
 	if info, err := os.Stat(m.log()); err == nil && info.Size() > 0 {
 		m.t.Errorf("log after success: %+v", ReadLog(m.t, m.log()))
+	}
+}
+
+// ended demands that nobody has the other end of a pipe, and that nothing was written to it.
+func ended(t *testing.T, reader *os.File) {
+	t.Helper()
+	if err := reader.SetReadDeadline(time.Now().Add(Deadline())); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := io.ReadAll(reader); err != nil || len(out) != 0 {
+		t.Errorf("a pipe that should have no writers: %q, %v", out, err)
 	}
 }
 
