@@ -18,7 +18,7 @@ import (
 func wantError(t *testing.T, err error, step string, errno syscall.Errno) {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Step != step || e.Errno != errno {
+	if !ok || e.Step.String() != step || e.Errno != errno {
 		t.Errorf("error %#v (%v), want step %q with %v", err, err, step, errno)
 		return
 	}
@@ -214,14 +214,14 @@ func TestStart_RefusesNUL(t *testing.T) {
 // TestStep_EveryOneHasItsWords: a step without them would head an error with "raw stage".
 func TestStep_EveryOneHasItsWords(t *testing.T) {
 	seen := map[string]step{}
-	for s := stepFork; s <= stepExecute; s++ {
+	for s := stepFork; s <= stepHolder; s++ {
 		text := s.String()
 		if other, ok := seen[text]; ok || text == "raw stage" {
 			t.Errorf("step %d is called %q, as is %d", s, text, other)
 		}
 		seen[text] = s
 	}
-	if got := (stepExecute + 1).String(); got != "raw stage" {
+	if got := (stepHolder + 1).String(); got != "raw stage" {
 		t.Errorf("a step beyond the last is called %q: the table of this test ends too early", got)
 	}
 }

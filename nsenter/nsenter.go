@@ -44,19 +44,19 @@ type Request struct {
 
 // Error is a failure of the raw stage.
 type Error struct {
-	Step  string // what was attempted
+	Step  step // what was attempted
 	Errno syscall.Errno
 }
 
-func (e *Error) Error() string { return e.Step + ": " + e.Errno.Error() }
+func (e *Error) Error() string { return e.Step.String() + ": " + e.Errno.Error() }
 
 func (e *Error) Unwrap() error { return e.Errno }
 
 // Loading tells that what failed is the load of a Spawn's filter.
-func (e *Error) Loading() bool { return e.Step == stepFilter.String() }
+func (e *Error) Loading() bool { return e.Step == stepFilter }
 
 // Executing tells that what failed is the execution of a Spawn's workload.
-func (e *Error) Executing() bool { return e.Step == stepExecute.String() }
+func (e *Error) Executing() bool { return e.Step == stepExecute }
 
 // Start starts the process and returns its pid as the caller sees it once it executes r.Exe. The process is a
 // child of the caller: when it is not needed any more, the caller waits for it.
@@ -77,7 +77,7 @@ func Start(r *Request) (pid int, err error) {
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(r)
 	if errno != 0 {
-		return 0, &Error{Step: forkStep(st).String(), Errno: errno}
+		return 0, &Error{Step: forkStep(st), Errno: errno}
 	}
 	sys.Close(st.report)
 	st.report = -1
@@ -119,7 +119,7 @@ func follow(r *Request, st *stage, child int) (int, error) {
 				return 0, abandon(st, pid, child, err)
 			}
 		default:
-			return 0, abandon(st, pid, child, &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)})
+			return 0, abandon(st, pid, child, &Error{Step: m.step, Errno: syscall.Errno(m.value)})
 		}
 		if known && asked {
 			asked = false
@@ -143,7 +143,7 @@ func awaitEntrant(report, child int) error {
 		return err
 	}
 	if fds[0].Revents&unix.POLLIN == 0 {
-		return &Error{Step: "enter namespaces: the process that does was killed", Errno: unix.ESRCH}
+		return &Error{Step: stepEntrant, Errno: unix.ESRCH}
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func newStage(r *Request) (*stage, error) {
 		reportRead: -1, report: -1, sync: -1, syncWrite: -1,
 	}
 	if st.exe < 0 {
-		return nil, &Error{Step: stepExec.String(), Errno: unix.EBADF}
+		return nil, &Error{Step: stepExec, Errno: unix.EBADF}
 	}
 	st.newUser = r.New&unix.CLONE_NEWUSER != 0
 	for _, j := range r.Join {

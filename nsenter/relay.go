@@ -59,7 +59,7 @@ func FateOf(relay int) error {
 	if err != nil || n != len(b) || m.step == stepDone {
 		return err
 	}
-	return &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)}
+	return &Error{Step: m.step, Errno: syscall.Errno(m.value)}
 }
 
 // fail leaves a failure where FateOf finds it.

@@ -48,7 +48,7 @@ func TestFateOf(t *testing.T) {
 		t.Errorf("%v", failed)
 	}
 	// Who traces the process may have written anything.
-	for _, s := range []step{stepSpawn, stepPid, stepExecute + 1, 1<<32 - 1} {
+	for _, s := range []step{stepSpawn, stepPid, stepHolder + 1, 1<<32 - 1} {
 		r.fail(s, 0x7fffffff)
 		if err := FateOf(r.FD); err == nil || err.Error() == "" {
 			t.Errorf("step %d: %v", s, err)

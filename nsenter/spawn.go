@@ -100,7 +100,7 @@ func (s *Spawn) Execute() error {
 	h.defaultSignals() // the Go runtime preempts by one, and to come back from its handler is a system call
 	failed, errno := h.execute()
 	runtime.KeepAlive(s)
-	return &Error{Step: failed.String(), Errno: errno}
+	return &Error{Step: failed, Errno: errno}
 }
 
 func (s *Spawn) layOut() *heir {
@@ -341,7 +341,7 @@ func Hear(pipe int, born func(pid int) error) (err error) {
 				return err
 			}
 		case err == nil && m.step > stepPid && m.step <= stepExecute:
-			err = &Error{Step: m.step.String(), Errno: syscall.Errno(m.value)}
+			err = &Error{Step: m.step, Errno: syscall.Errno(m.value)}
 		default:
 			return fmt.Errorf("unexpected message of the process: %d", m.step)
 		}

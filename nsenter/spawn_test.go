@@ -74,7 +74,7 @@ func TestHear(t *testing.T) {
 		if e, ok := errors.AsType[*Error](err); !ok || !e.Executing() || e.Errno != unix.EACCES {
 			t.Errorf("%v", err)
 		}
-		if (&Error{Step: stepExec.String()}).Executing() {
+		if (&Error{Step: stepExec}).Executing() {
 			t.Error("the execution of the stage is taken for that of the process")
 		}
 	})

@@ -37,7 +37,9 @@ const (
 	stepLimits
 	stepFilter
 	stepFinalCaps
-	stepExecute
+	stepExecute // the last that crosses a pipe
+	stepEntrant // this and the rest are attempted by the parent
+	stepHolder
 )
 
 // String says what was attempted, as the head of an error.
@@ -103,6 +105,10 @@ func (s step) String() string {
 		return "linux.seccomp (/linux/seccomp): give up CAP_SYS_ADMIN, which loading took without process.noNewPrivileges: capset"
 	case stepExecute:
 		return "execute the process"
+	case stepEntrant:
+		return "enter namespaces: the process that does was killed"
+	case stepHolder:
+		return "make a user namespace: clone3"
 	}
 	return "raw stage"
 }

@@ -26,7 +26,7 @@ func NewUserNamespace(mapIDs func(pid int) error) (*os.File, error) {
 	sys.Close(read)
 	if errno != 0 {
 		sys.Close(write)
-		return nil, &Error{Step: "make a user namespace: clone3", Errno: errno}
+		return nil, &Error{Step: stepHolder, Errno: errno}
 	}
 	pid := int(child)
 	err = mapIDs(pid)
