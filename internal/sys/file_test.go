@@ -47,66 +47,6 @@ func TestOpenDir(t *testing.T) {
 	}
 }
 
-func TestReplaceFile(t *testing.T) {
-	dir := t.TempDir()
-	d := openDir(t, dir)
-	for _, content := range []string{"first, long", "second"} {
-		if err := ReplaceFileAt(d, "f", []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := ReadFileAt(d, "f"); err != nil || string(got) != content {
-			t.Errorf("%q, %v, want %q", got, err, content)
-		}
-	}
-	if err := ReplaceFile(dir+"/g", []byte("by path"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(dir)
-	if err := ReplaceFile("h", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// A reader that has the old file open keeps it.
-	old, err := os.Open("f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer old.Close()
-	if err := ReplaceFileAt(d, "f", []byte("third"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := io.ReadAll(old); string(b) != "second" {
-		t.Errorf("the old file has %q, %v", b, err)
-	}
-	// A link at the name is replaced, not followed.
-	if err := os.Symlink("g", "link"); err != nil {
-		t.Fatal(err)
-	}
-	if err := ReplaceFile("link", []byte("new"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if b, _ := os.ReadFile("g"); string(b) != "by path" {
-		t.Errorf("written through a link: %q", b)
-	}
-	if err := os.MkdirAll("dir/in", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := ReplaceFile("dir", []byte("x"), 0o600); err == nil || !strings.HasPrefix(err.Error(), "rename ") {
-		t.Errorf("over a directory: %v", err)
-	}
-	if err := ReplaceFile("none/f", nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("in a directory that is not there: %v", err)
-	}
-	entries, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
-			t.Errorf("%s is left", e.Name())
-		}
-	}
-}
-
 func TestMkfifoAt(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	old := unix.Umask(0o777)
