@@ -3,9 +3,11 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tare/cgroups"
+	"tare/internal/document"
 	"tare/internal/procfs"
 	"tare/internal/sys"
 	"tare/libcontainer/hooks"
@@ -61,9 +63,7 @@ func Delete(root, id string, o DeleteOptions) error {
 		return deleteRest(dir, o)
 	}
 	if err != nil && o.Force {
-		// Nobody can know any more what it was. Its id at least is free again.
-		o.Warn(err.Error())
-		return dir.Remove()
+		return deleteUnknown(dir, id, err, o)
 	}
 	if err != nil {
 		return err
@@ -84,6 +84,40 @@ func deleteRest(dir *state.Dir, o DeleteOptions) error {
 		return err
 	}
 	return ErrNotExist
+}
+
+// deleteUnknown frees the id of a container whose state cannot be read. Where there are processes in the cgroup that its config.json names, the
+// state stays, as all that leads to them; they may be another container's, so nobody is killed.
+func deleteUnknown(dir *state.Dir, id string, cause error, o DeleteOptions) error {
+	if cg, err := configuredCgroup(dir, id); err == nil {
+		defer cg.Close()
+		if pids, err := cg.Pids(); err == nil && len(pids) > 0 {
+			return fmt.Errorf("%w; and in its cgroup are processes, %v: end them first", cause, pids)
+		}
+		if err := cg.Remove(removeTimeout); err != nil {
+			o.Warn(err.Error())
+		}
+	}
+	o.Warn(cause.Error())
+	return dir.Remove()
+}
+
+// configuredCgroup is the cgroup that a create would make from the container's config.json, with the driver that the path is for.
+func configuredCgroup(dir *state.Dir, id string) (cgroups.Manager, error) {
+	raw, err := dir.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	var spec specs.Spec
+	if err := document.Decode(raw, &spec); err != nil {
+		return nil, err
+	}
+	config := cgroups.Config{ID: id}
+	if spec.Linux != nil {
+		config.Path = spec.Linux.CgroupsPath
+		config.Systemd = strings.Count(config.Path, ":") == 2 // slice:prefix:name
+	}
+	return cgroups.New(config, nil)
 }
 
 // killBusy ends the init process of a container that another command is at work on, a start that waits for a

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -266,5 +267,32 @@ func killChildren(t *testing.T, parent int) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestDelete_StateThatNobodyCanRead: a forced delete frees the id, but does not take away the last that leads to living processes.
+func TestDelete_StateThatNobodyCanRead(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	c := NewContainer(t, Args("sleep"))
+	pid := c.Create()
+	path := filepath.Join(c.Root, c.ID, "state.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	res := c.Tare("delete", "--force", c.ID)
+	if want := fmt.Sprintf("state.json: 1:1: is empty, want a JSON object; and in its cgroup are processes, [%d]: end them first\n", pid); res.Code != 1 || !strings.HasSuffix(res.Stderr, want) {
+		t.Errorf("exit code %d, %q, want 1 and %q", res.Code, res.Stderr, want)
+	}
+	if err := unix.Kill(pid, 0); err != nil {
+		t.Errorf("the process: %v", err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait(pid)
+	c.Tare("delete", "--force", c.ID).OK(t)
+	if left := c.Gone(); left != nil {
+		t.Errorf("left: %v", left)
 	}
 }
