@@ -171,6 +171,8 @@ func (c *cri) stop(s *scene) {
 	}
 	s.want("code of one that does not", fmt.Sprint(c.wait(s, deaf).Status.ExitCode), "137")
 	other, pid := p.sleeper(s, nil)
+	// CRI-O gives the pod's processes all the time that its caller has, who may give up a moment before they are killed.
+	s.try(c.crictl("--timeout", "20s", "stopp", p.id)...)
 	s.must(c.crictl("stopp", p.id)...)
 	s.must(c.crictl("stopp", p.id)...)
 	s.want("code of one in a stopped pod", fmt.Sprint(c.wait(s, other).Status.ExitCode), "137")
