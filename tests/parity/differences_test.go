@@ -69,6 +69,31 @@ var meant = []difference{
 		"a descriptor to preserve that is not open is called that",
 		"runc looks it up in /proc: `no such file or directory`",
 	},
+	{
+		"exec --cap, unknown", ".*",
+		"`exec --cap` with a capability that nobody knows is refused",
+		"it is mistyped; runc warns, and goes on without it",
+	},
+	{
+		"update, nothing", ".*",
+		"`update` without any limit is refused",
+		"nothing was asked for, most likely by mistake; runc's exit code is 0",
+	},
+	{
+		"update --pids-limit, below", ".*",
+		"`update --pids-limit` below -1 is refused",
+		"only -1 means no limit; runc's exit code is 0",
+	},
+	{
+		"update --resources, a config.json", ".*",
+		"`update --resources` with a whole config.json is refused",
+		"`linux.resources` alone is wanted; runc finds no limit, changes nothing, and its exit code is 0",
+	},
+	{
+		"state, bad --rootless", ".*",
+		"`--rootless` with another word than `auto`, `true` and `false` is refused by every command",
+		"some commands of runc do not read it, such as `state` and `exec`; the others also take `1`, `t`, `0` and the like",
+	},
 }
 
 func (d *difference) covers(call, field string) bool {

@@ -17,7 +17,13 @@ func run(kind string, args []string, flags ...string) invocation {
 }
 
 func exec(kind string, words ...string) invocation {
-	return invocation{kind: kind, before: "running", words: append([]string{"exec"}, words...)}
+	i := running(append([]string{"exec"}, words...)...)
+	i.kind = kind
+	return i
+}
+
+func running(words ...string) invocation {
+	return invocation{kind: "plain", before: "running", words: words}
 }
 
 func (i invocation) after(state string) invocation {
@@ -119,6 +125,7 @@ var invocations = map[string]invocation{
 	"exec --additional-gids":        exec("ordinary user", "-g", "7", "-g", "8", "@ID", "/probe", "report"),
 	"exec --additional-gids, below": exec("plain", "-g", "-1", "@ID", "/probe", "true"),
 	"exec --cap":                    exec("plain", "--cap", "CAP_SYS_PTRACE", "--cap", "CAP_CHOWN", "@ID", "/probe", "report"),
+	"exec --cap, unknown":           exec("plain", "--cap", "CAP_NONSENSE", "@ID", "/probe", "true"),
 	"exec --no-new-privs":           exec("more capabilities", "--no-new-privs", "@ID", "/probe", "report"),
 	"exec --tty":                    exec("plain", "--tty", "@ID", "/probe", "report"),
 	"exec --detach":                 exec("plain", "-d", "--pid-file", "@OUT/pid", "@ID", "/probe", "sleep", "60"),
@@ -137,4 +144,9 @@ var invocations = map[string]invocation{
 	"exec, no command":              exec("plain", "@ID"),
 	"exec, no container":            exec("plain"),
 	"exec, unknown flag":            exec("plain", "--nonsense", "@ID", "/probe", "true"),
+
+	"update, nothing":                   running("update", "@ID"),
+	"update --pids-limit, below":        running("update", "--pids-limit", "-3", "@ID"),
+	"update --resources, a config.json": running("update", "--resources", "@DIR/config.json", "@ID"),
+	"state, bad --rootless":             running("--rootless=x", "state", "@ID"),
 }
