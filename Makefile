@@ -127,7 +127,7 @@ man: $(PAGES:.md=) ## build the man pages
 man/%.8: man/%.8.md
 	$(GO) tool go-md2man -in $< -out $@
 
-.PHONY: completions uninstall deb
+.PHONY: completions install-docs uninstall deb
 
 completions: ## make the shells' completions anew, from the commands and options that the program has
 	$(GO) generate ./completions
@@ -136,24 +136,28 @@ completions: ## make the shells' completions anew, from the commands and options
 ZSHDIR  ?= share/zsh/site-functions
 INSTALL := $(DESTDIR)$(PREFIX)
 INDOC   := $(INSTALL)/share/doc/tare
+DOCS    := LICENSE README.md CHANGELOG.md packaging/copyright
 
-install: tare man ## install the binary, man pages, completions, licences and docs below $(DESTDIR)$(PREFIX)
-	install -D -m 0755 tare $(INSTALL)/sbin/tare
-	install -d $(INSTALL)/share/man/man8 $(INDOC)/docs/managers
-	install -m 0644 $(PAGES:.md=) $(INSTALL)/share/man/man8/
-	install -D -m 0644 completions/tare.bash $(INSTALL)/share/bash-completion/completions/tare
-	install -D -m 0644 completions/_tare $(INSTALL)/$(ZSHDIR)/_tare
-	install -D -m 0644 completions/tare.fish $(INSTALL)/share/fish/vendor_completions.d/tare.fish
-	install -m 0644 LICENSE README.md CHANGELOG.md packaging/copyright $(INDOC)/
-	install -m 0644 docs/*.md $(INDOC)/docs/
-	install -m 0644 docs/managers/*.md $(INDOC)/docs/managers/
+install: tare man install-docs ## install the binary, man pages, completions, licences and docs below $(DESTDIR)$(PREFIX)
+	install -D -m 0755 tare "$(INSTALL)/sbin/tare"
+	install -d "$(INSTALL)/share/man/man8"
+	install -m 0644 $(PAGES:.md=) "$(INSTALL)/share/man/man8/"
+	install -D -m 0644 completions/tare.bash "$(INSTALL)/share/bash-completion/completions/tare"
+	install -D -m 0644 completions/_tare "$(INSTALL)/$(ZSHDIR)/_tare"
+	install -D -m 0644 completions/tare.fish "$(INSTALL)/share/fish/vendor_completions.d/tare.fish"
+
+install-docs:
+	install -d "$(INDOC)/docs/managers"
+	install -m 0644 $(DOCS) "$(INDOC)/"
+	install -m 0644 docs/*.md "$(INDOC)/docs/"
+	install -m 0644 docs/managers/*.md "$(INDOC)/docs/managers/"
 
 uninstall: ## remove what install installed
-	rm -f $(INSTALL)/sbin/tare $(addprefix $(INSTALL)/share/man/man8/,$(notdir $(PAGES:.md=)))
-	rm -f $(INSTALL)/share/bash-completion/completions/tare $(INSTALL)/$(ZSHDIR)/_tare $(INSTALL)/share/fish/vendor_completions.d/tare.fish
-	rm -f $(addprefix $(INDOC)/,LICENSE README.md CHANGELOG.md copyright $(wildcard docs/*.md docs/managers/*.md))
-	@for dir in $(INDOC)/docs/managers $(INDOC)/docs $(INDOC); do \
-	  [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir || exit 1; \
+	rm -f "$(INSTALL)/sbin/tare" $(patsubst %,"$(INSTALL)/share/man/man8/%",$(notdir $(PAGES:.md=)))
+	rm -f "$(INSTALL)/share/bash-completion/completions/tare" "$(INSTALL)/$(ZSHDIR)/_tare" "$(INSTALL)/share/fish/vendor_completions.d/tare.fish"
+	rm -f $(patsubst %,"$(INDOC)/%",$(notdir $(DOCS)) $(wildcard docs/*.md docs/managers/*.md))
+	@for dir in "$(INDOC)/docs/managers" "$(INDOC)/docs" "$(INDOC)"; do \
+	  [ ! -d "$$dir" ] || rmdir --ignore-fail-on-non-empty "$$dir" || exit 1; \
 	done
 
 deb: tare man ## build a Debian package, tare_VERSION_ARCH.deb
