@@ -136,7 +136,7 @@ completions: ## make the shells' completions anew, from the commands and options
 ZSHDIR  ?= share/zsh/site-functions
 INSTALL := $(DESTDIR)$(PREFIX)
 INDOC   := $(INSTALL)/share/doc/tare
-DOCS    := LICENSE README.md CHANGELOG.md packaging/copyright
+DOCS    := LICENSE README.md CHANGELOG.md CONTRIBUTING.md packaging/copyright
 
 install: tare man install-docs ## install the binary, man pages, completions, licences and docs below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 tare "$(INSTALL)/sbin/tare"

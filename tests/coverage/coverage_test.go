@@ -242,7 +242,7 @@ func render(rows []row) []byte {
 	}
 	fmt.Fprintf(&b, `# Every field of config.json, and the tests that prove it
 
-Made from [tests/coverage/fields.txt](../tests/coverage/fields.txt) and the Go types of runtime-spec %s by `+"`go test ./tests/coverage -update`"+`. The test fails
+Made from `+"`tests/coverage/fields.txt`"+` and the Go types of runtime-spec %s by `+"`go test ./tests/coverage -update`"+`. The test fails
 when a newer specification has a field that is not here, and when a test that is named is not there. `+"`[]`"+` is any element of a list, `+"`{}`"+` any of a map.
 
 %d fields, of which this version refuses %d, and says so.
