@@ -63,7 +63,10 @@ func (a *app) states() ([]*libcontainer.State, error) {
 	}
 	cts, broken, err := libcontainer.List(root)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && a.global.root == "": // it comes with the first container
+	case errors.Is(err, fs.ErrNotExist): // it comes with the first container
+		if a.global.root != "" {
+			a.warnPlainly("--root: " + root + " is not there, and with it no container: is the path right?")
+		}
 		return nil, nil
 	case err != nil && a.global.root != "":
 		return nil, fmt.Errorf("--root: %w", err)

@@ -66,6 +66,14 @@ func (a *app) debug(c *cli.Command) {
 // warn takes what is no error. It is seen with --debug only, see openLog.
 func warn(text string) { slog.Warn(text) }
 
+// warnPlainly is warn for what a person has to see without --debug, too: on standard error, once.
+func (a *app) warnPlainly(text string) {
+	warn(text)
+	if !a.global.debug || a.log.file != nil {
+		a.printError(a.name + ": " + text)
+	}
+}
+
 // report tells err, if there is one, to the log and to standard error, and returns the exit code.
 //
 // With --log both get it: containerd and Podman read the file, but look at standard error for the errors of kill and
