@@ -108,12 +108,22 @@ func Open(root, id string) (*Dir, error) {
 func open(path string) (*Dir, error) {
 	f, err := sys.OpenDir(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, ErrNotExist
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, noDirectory(filepath.Dir(path))
 	case err != nil:
 		return nil, refused(err)
 	}
 	return &Dir{f: f}, nil
+}
+
+// noDirectory tells a root that is no directory, in which nobody's container can be, from an id whose name a file has there.
+func noDirectory(root string) error {
+	if info, err := os.Stat(root); err == nil && info.IsDir() {
+		return ErrNotExist
+	}
+	return fmt.Errorf("state root %s: %w", root, unix.ENOTDIR)
 }
 
 // Path is the path of the directory.

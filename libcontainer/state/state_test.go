@@ -96,6 +96,12 @@ func TestOpen_NoDirectory(t *testing.T) {
 			t.Errorf("Reserve %s: %v, want ErrExist", id, err)
 		}
 	}
+	for _, no := range []string{filepath.Join(root, "file"), filepath.Join(root, "file", "deep")} {
+		_, err := Open(no, "web")
+		if errors.Is(err, ErrNotExist) || !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), "state root "+no+": ") {
+			t.Errorf("Open in %s: %v, want an error that names it", no, err)
+		}
+	}
 }
 
 func TestLoad_Broken(t *testing.T) {
