@@ -45,9 +45,12 @@ NAME check --strict web && NAME run --bundle web web
 				return fmt.Errorf("--format: invalid format option %q: text and json are there", format)
 			}
 			o.SystemdCgroup, o.Rootless = a.global.systemdCgroup, a.global.rootless
-			path := "."
-			if c.Args().Present() {
-				path = c.Args().First()
+			path := c.Args().First()
+			if _, err := absolute("BUNDLE", path); err != nil {
+				return err
+			}
+			if path == "" {
+				path = "."
 			}
 			r, err := check.Path(path, o)
 			if errors.Is(err, fs.ErrNotExist) {

@@ -84,15 +84,15 @@ func (o *criuOptions) flags() []cli.Flag {
 // complete makes the paths absolute.
 func (o *criuOptions) complete(to *libcontainer.CRIUOptions) (err error) {
 	*to = o.CRIUOptions
-	if to.ImagePath == "" {
-		to.ImagePath = "checkpoint"
+	if to.ImagePath, err = absolute("--image-path", o.ImagePath); err != nil {
+		return err
 	}
-	if to.ImagePath, err = filepath.Abs(to.ImagePath); err != nil {
-		return fmt.Errorf("--image-path: %w", err)
+	if o.ImagePath == "" {
+		to.ImagePath = filepath.Join(to.ImagePath, "checkpoint")
 	}
-	if to.WorkPath != "" {
-		if to.WorkPath, err = filepath.Abs(to.WorkPath); err != nil {
-			return fmt.Errorf("--work-path: %w", err)
+	if o.WorkPath != "" {
+		if to.WorkPath, err = absolute("--work-path", o.WorkPath); err != nil {
+			return err
 		}
 	}
 	if slices.ContainsFunc(o.empty, func(name string) bool { return name != "network" }) {

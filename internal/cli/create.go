@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -79,12 +81,12 @@ func (a *app) createOptions(o *createOptions, id string) (libcontainer.CreateOpt
 		return lo, fmt.Errorf("--preserve-fds: %d is negative", o.preserveFDs)
 	}
 	var err error
-	if lo.Bundle, err = filepath.Abs(o.bundle); err != nil {
-		return lo, fmt.Errorf("--bundle %s: %w", o.bundle, err)
+	if lo.Bundle, err = absolute("--bundle", o.bundle); err != nil {
+		return lo, err
 	}
 	if o.pidFile != "" {
-		if lo.PidFile, err = filepath.Abs(o.pidFile); err != nil {
-			return lo, fmt.Errorf("--pid-file %s: %w", o.pidFile, err)
+		if lo.PidFile, err = absolute("--pid-file", o.pidFile); err != nil {
+			return lo, err
 		}
 	}
 	// Callers count on these two being relative to the bundle: runc changes its directory before it looks at them.
@@ -92,6 +94,21 @@ func (a *app) createOptions(o *createOptions, id string) (libcontainer.CreateOpt
 	lo.PidfdSocket = inDir(lo.Bundle, o.pidfdSocket)
 	lo.Root, err = a.makeStateRoot()
 	return lo, err
+}
+
+// absolute makes the path of an option absolute. An empty one is the current directory.
+func absolute(option, path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	switch {
+	case err == nil:
+		return abs, nil
+	case errors.Is(err, fs.ErrNotExist): // getcwd(2): it was removed, and $PWD names nothing
+		err = fmt.Errorf("the current directory is gone: %w", err)
+	}
+	if path == "" {
+		return "", fmt.Errorf("%w: change to another, or name one with %s", err, option)
+	}
+	return "", fmt.Errorf("%s %s: %w: change to another, or give an absolute path", option, path, err)
 }
 
 func inDir(dir, path string) string {

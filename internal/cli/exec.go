@@ -110,8 +110,8 @@ func (a *app) execOptions(o *execOptions, c *cli.Command) (libcontainer.ExecOpti
 		if path.given == "" {
 			continue
 		}
-		if *path.to, err = filepath.Abs(path.given); err != nil {
-			return lo, fmt.Errorf("%s %s: %w", path.flag, path.given, err)
+		if *path.to, err = absolute(path.flag, path.given); err != nil {
+			return lo, err
 		}
 	}
 	if o.process == "" {

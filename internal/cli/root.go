@@ -21,9 +21,9 @@ func (a *app) stateRoot() (string, error) {
 	if a.global.root == "" {
 		return defaultRoot(callerNow()), nil
 	}
-	root, err := filepath.Abs(a.global.root)
+	root, err := absolute("--root", a.global.root)
 	if err != nil {
-		return "", fmt.Errorf("--root %s: %w", a.global.root, err)
+		return "", err
 	}
 	if root == "/" {
 		// Every directory of the host would be a container, and delete removes containers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
@@ -57,8 +56,6 @@ func setRecord(ro *libcontainer.RunOptions, path string) (err error) {
 	if ro.Detach {
 		return errors.New("--record-seccomp: cannot be combined with --detach, as this process watches the workload to its end")
 	}
-	if ro.RecordSeccomp, err = filepath.Abs(path); err != nil {
-		return fmt.Errorf("--record-seccomp %s: %w", path, err)
-	}
-	return nil
+	ro.RecordSeccomp, err = absolute("--record-seccomp", path)
+	return err
 }

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v3"
 
@@ -33,9 +31,9 @@ NAME spec --bundle web
 			if err := a.wantArgs(c, 0, 0); err != nil {
 				return err
 			}
-			abs, err := filepath.Abs(dir)
+			abs, err := absolute("--bundle", dir)
 			if err != nil {
-				return fmt.Errorf("--bundle %s: %w", dir, err)
+				return err
 			}
 			return bundle.WriteDefault(abs, bundle.DefaultOptions{
 				Rootless:        rootless,
