@@ -17,8 +17,11 @@ const maxDescriptors = 1 << 30
 
 // checkInherited makes sure that the descriptors from 3 on were really passed.
 func checkInherited(listen, preserve int) error {
-	if listen > maxDescriptors || preserve > maxDescriptors {
-		return fmt.Errorf("preserved descriptors: %d and %d of socket activation: %w", preserve, listen, unix.EBADF)
+	switch {
+	case preserve > maxDescriptors:
+		return fmt.Errorf("preserve %d descriptors: %w: no process can have so many", preserve, unix.EBADF)
+	case listen > maxDescriptors:
+		return fmt.Errorf("hand on the %d sockets of LISTEN_FDS: %w: no process can have so many", listen, unix.EBADF)
 	}
 	for fd := 3; fd < 3+listen+preserve; fd++ {
 		if !sys.IsInherited(fd) {
