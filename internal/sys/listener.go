@@ -2,6 +2,7 @@ package sys
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -37,10 +38,14 @@ func ProbeUnix(path string) error {
 }
 
 // unixAddress is the address of the socket at path. One that is longer than an address goes by its descriptor, which done
-// closes.
+// closes. An abstract one, which has a leading @, is in no directory.
 func unixAddress(path string) (address *unix.SockaddrUnix, done func(), err error) {
 	if len(path) <= maxUnixPath {
 		return &unix.SockaddrUnix{Name: path}, func() {}, nil
+	}
+	if path[0] == '@' {
+		return nil, nil, fmt.Errorf("%w: that of an abstract socket has at most %d bytes",
+			&os.PathError{Op: "connect", Path: path, Err: unix.ENAMETOOLONG}, maxUnixPath)
 	}
 	fd, err := Openat(unix.AT_FDCWD, path, unix.O_PATH)
 	if err != nil {

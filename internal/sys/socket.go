@@ -17,13 +17,20 @@ func Socketpair() (a, b int, err error) {
 	return p[0], p[1], os.NewSyscallError("socketpair", err)
 }
 
-// ConnectUnix connects to the stream socket at path. The caller closes the descriptor. unix(7).
+// ConnectUnix connects to the stream socket at path, which may be longer than a socket address. The caller closes the
+// descriptor. unix(7).
 func ConnectUnix(path string) (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	if err := retryEINTR(func() error { return unix.Connect(fd, &unix.SockaddrUnix{Name: path}) }); err != nil {
+	address, done, err := unixAddress(path)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	defer done()
+	if err := retryEINTR(func() error { return unix.Connect(fd, address) }); err != nil {
 		unix.Close(fd)
 		return -1, &os.PathError{Op: "connect", Path: path, Err: err}
 	}
@@ -221,12 +228,17 @@ func SendUnixgram(path string, lines [][]byte, fd int) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(socket)
+	address, done, err := unixAddress(path)
+	if err != nil {
+		return err
+	}
+	defer done()
 	var rights []byte
 	if fd >= 0 {
 		rights = unix.UnixRights(fd)
 	}
 	err = retryEINTR(func() error {
-		return unix.Sendmsg(socket, bytes.Join(lines, []byte{'\n'}), rights, &unix.SockaddrUnix{Name: path}, unix.MSG_NOSIGNAL)
+		return unix.Sendmsg(socket, bytes.Join(lines, []byte{'\n'}), rights, address, unix.MSG_NOSIGNAL)
 	})
 	return os.NewSyscallError("sendmsg", err)
 }

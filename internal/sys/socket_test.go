@@ -2,7 +2,9 @@ package sys
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -180,5 +182,67 @@ func TestUnixgram(t *testing.T) {
 	}
 	if err := SendUnixgram("none", nil, -1); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("no socket: %v", err)
+	}
+}
+
+// A path that is longer than a socket address is no invalid argument: callers have state directories that deep.
+func TestUnixSockets_LongPath(t *testing.T) {
+	deep := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenDir(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	listener, err := ListenUnixAt(d, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	gram, err := ListenUnixgram(deep, "gram", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(gram)
+	before := countOpen()
+	fd, err := ConnectUnix(deep + "/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeOnExec(t, "a connection", fd)
+	Close(fd)
+	if err := SendUnixgram(deep+"/gram", [][]byte{[]byte("READY=1")}, -1); err != nil {
+		t.Error(err)
+	}
+	if _, err := ConnectUnix(deep + "/none"); !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), deep+"/none: ") {
+		t.Errorf("no socket: %v", err)
+	}
+	if _, err := ConnectUnix(deep + "/gram"); !errors.Is(err, unix.EPROTOTYPE) || !strings.Contains(err.Error(), "connect "+deep+"/gram: ") {
+		t.Errorf("one of another type: %v", err)
+	}
+	if after := countOpen(); after != before {
+		t.Errorf("%d descriptors are open after, %d before", after, before)
+	}
+}
+
+// The name of an abstract socket has no descriptor to go by.
+func TestUnixSockets_Abstract(t *testing.T) {
+	longest := "@" + fmt.Sprintf("%-106d", os.Getpid())
+	listener, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Close(listener)
+	if err := unix.Bind(listener, &unix.SockaddrUnix{Name: longest}); err != nil {
+		t.Fatal(err)
+	}
+	if err := SendUnixgram(longest, [][]byte{[]byte("READY=1")}, -1); err != nil {
+		t.Error(err)
+	}
+	err = SendUnixgram(longest+"x", nil, -1)
+	if !errors.Is(err, unix.ENAMETOOLONG) || !strings.HasSuffix(err.Error(), ": that of an abstract socket has at most 107 bytes") {
+		t.Errorf("a byte more: %v", err)
 	}
 }
