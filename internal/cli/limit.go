@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -120,6 +122,9 @@ func setPids(res *specs.LinuxResources, value string) error {
 
 func setBlockIOWeight(res *specs.LinuxResources, value string) error {
 	n, err := parseInteger[uint16](value)
+	if errors.Is(err, errRange) {
+		return errors.New("must be from 10 to 1000") // as those are told that fit into the field
+	}
 	if err != nil {
 		return err
 	}
@@ -129,18 +134,32 @@ func setBlockIOWeight(res *specs.LinuxResources, value string) error {
 
 type integer interface{ int | int64 | uint64 | uint16 }
 
+var errRange = errors.New("is out of range")
+
+// outOfRange names the numbers that parseInteger has a place for.
+func outOfRange[T integer]() error {
+	least, most := int64(0), int64(math.MaxInt64)
+	for int64(T(most)) != most {
+		most >>= 1
+	}
+	if T(0)-1 < 0 {
+		least = -most - 1
+	}
+	return fmt.Errorf("%w: want a whole number from %d to %d", errRange, least, most)
+}
+
 // parseInteger reads a decimal number: 010 is ten.
 func parseInteger[T integer](s string) (T, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, errors.New("is out of range")
+		return 0, outOfRange[T]()
 	case err != nil:
 		return 0, errors.New("want a whole number")
 	case n < 0 && T(0)-1 > 0:
 		return 0, errors.New("must not be negative")
 	case int64(T(n)) != n:
-		return 0, errors.New("is out of range")
+		return 0, outOfRange[T]()
 	}
 	return T(n), nil
 }

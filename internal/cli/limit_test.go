@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,10 +53,26 @@ func TestParseInteger(t *testing.T) {
 	}
 	for s, want := range map[string]string{
 		"": "whole number", "x": "whole number", "1.5": "whole number", "0x1": "whole number", "1 ": "whole number",
-		"-1": "negative", "65536": "out of range", "99999999999999999999": "out of range",
+		"-1": "negative", "65536": "out of range: want a whole number from 0 to 65535", "99999999999999999999": "out of range",
 	} {
 		if n, err := parseInteger[uint16](s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %d, %v, want one that says %q", s, n, err, want)
+		}
+	}
+}
+
+func TestParseInteger_Range(t *testing.T) {
+	const s = "-99999999999999999999"
+	_, signed := parseInteger[int64](s)
+	_, unsigned := parseInteger[uint64](s)
+	_, integer := parseInteger[int](s)
+	for err, want := range map[error]string{
+		signed:   "is out of range: want a whole number from -9223372036854775808 to 9223372036854775807",
+		unsigned: "is out of range: want a whole number from 0 to 9223372036854775807",
+		integer:  fmt.Sprintf("is out of range: want a whole number from %d to %d", math.MinInt, math.MaxInt),
+	} {
+		if err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }
