@@ -65,8 +65,8 @@ func (p *policy) finish(code *bpf.Builder) ([]unix.SockFilter, error) {
 	length := code.Len()
 	filter, err := code.Program()
 	if err != nil {
-		return nil, fmt.Errorf("%s: the profile becomes a program of %d instructions, %w: "+
-			"list fewer architectures, or write fewer argument conditions (calls with the same ones can share a rule)", pointer, length, err)
+		return nil, at("", fmt.Errorf("the profile becomes a program of %d instructions, %w: "+
+			"list fewer architectures, or write fewer argument conditions (calls with the same ones can share a rule)", length, err))
 	}
 	return filter, nil
 }

@@ -70,7 +70,7 @@ func Decisions(profile *specs.LinuxSeccomp, native, of specs.Arch) ([]Decision, 
 		return nil, err
 	}
 	if !p.has(a) {
-		return nil, fmt.Errorf("%s/architectures: %s is not among them: each of its calls kills the thread", pointer, of)
+		return nil, at("/architectures", fmt.Errorf("%s is not among them: each of its calls kills the thread", of))
 	}
 	c := compiler{policy: p}
 	c.mux.init()

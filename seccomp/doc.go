@@ -11,6 +11,7 @@
 // The package imports internal/sys and its own sub-packages (bpf: assembler and interpreter, syscalls: tables), never cgroups, nsenter
 // or libcontainer.
 //
-// Errors of Compile name the field as a JSON pointer, from the root of config.json: `/linux/seccomp/syscalls/3/args/0/op: ...`. A
+// Errors of Compile name the field as a JSON pointer, from the root of config.json: `/linux/seccomp/syscalls/3/args/0/op: ...`; a
+// FieldError has it from the profile on, for profiles in files of their own. A
 // program that became too long answers errors.Is(err, bpf.ErrTooLong).
 package seccomp

@@ -81,8 +81,17 @@ func parse(profile *specs.LinuxSeccomp, native *arch) (*policy, error) {
 	return p, p.parseFlags(profile.Flags)
 }
 
-// at prefixes err with the JSON pointer of a field of the profile.
-func at(field string, err error) error { return fmt.Errorf("%s%s: %w", pointer, field, err) }
+// FieldError is what is wrong with a field of a profile. Its text has the pointer from the root of config.json; whoever has the
+// profile from elsewhere puts the parts together.
+type FieldError struct {
+	Field string // as a JSON pointer from the profile on; empty: the profile itself
+	Err   error
+}
+
+func (e *FieldError) Error() string { return pointer + e.Field + ": " + e.Err.Error() }
+func (e *FieldError) Unwrap() error { return e.Err }
+
+func at(field string, err error) *FieldError { return &FieldError{field, err} }
 
 // parseArches collects the architectures. Those of the other byte order are accepted and left out: seccomp_data has the byte order of
 // the kernel, which cannot run them, and any such token would meet the default for unknown architectures.
@@ -135,7 +144,7 @@ func (p *policy) parseSyscalls(list []specs.LinuxSyscall) error {
 	count := 0
 	for i := range list {
 		if err := p.entries[i].parse(&list[i]); err != nil {
-			return fmt.Errorf("%s/syscalls/%d%w", pointer, i, err)
+			return at("/syscalls/"+strconv.Itoa(i)+err.Field, err.Err)
 		}
 		p.entries[i].idle = p.entries[i].ret == p.fallback
 		p.notify = p.notify || list[i].Action == specs.ActNotify
@@ -149,21 +158,21 @@ func (p *policy) parseSyscalls(list []specs.LinuxSyscall) error {
 	return nil
 }
 
-// parse validates one of profile.syscalls. The error begins with the rest of the pointer.
-func (e *entry) parse(s *specs.LinuxSyscall) error {
+// parse validates one of profile.syscalls. The error has the rest of the pointer.
+func (e *entry) parse(s *specs.LinuxSyscall) *FieldError {
 	ret, wrongErrno, err := parseAction(s.Action, s.ErrnoRet)
 	if err != nil {
 		if wrongErrno {
-			return fmt.Errorf("/errnoRet: %w", err)
+			return at("/errnoRet", err)
 		}
-		return fmt.Errorf("/action: %w", err)
+		return at("/action", err)
 	}
 	if len(s.Names) == 0 {
-		return errors.New("/names: at least one name is needed")
+		return at("/names", errors.New("at least one name is needed"))
 	}
 	for i, name := range s.Names {
 		if name == "" {
-			return fmt.Errorf("/names/%d: empty", i)
+			return at("/names/"+strconv.Itoa(i), errors.New("empty"))
 		}
 	}
 	e.ret, e.names, e.args = ret, s.Names, s.Args
@@ -171,10 +180,10 @@ func (e *entry) parse(s *specs.LinuxSyscall) error {
 	for i := range s.Args {
 		arg := &s.Args[i]
 		if arg.Index > maxArg {
-			return fmt.Errorf("/args/%d/index: %d, but the last argument of a system call is %d", i, arg.Index, maxArg)
+			return at(fmt.Sprintf("/args/%d/index", i), fmt.Errorf("%d, but the last argument of a system call is %d", arg.Index, maxArg))
 		}
 		if !knownOperator(arg.Op) {
-			return fmt.Errorf("/args/%d/op: unknown operator %q", i, arg.Op)
+			return at(fmt.Sprintf("/args/%d/op", i), fmt.Errorf("unknown operator %q", arg.Op))
 		}
 		bit := uint(1) << arg.Index
 		e.alternatives = e.alternatives || seen&bit != 0

@@ -76,7 +76,7 @@ NAME seccomp show --dot web | dot -Tsvg > filter.svg
 			if err != nil {
 				return err
 			}
-			return a.seccompShow(profile, &o, c.Args().Tail())
+			return profile.in(a.seccompShow(profile.LinuxSeccomp, &o, c.Args().Tail()))
 		},
 	}
 }
@@ -104,8 +104,8 @@ NAME seccomp diff /usr/share/containers/seccomp.json web
 				if err != nil {
 					return err
 				}
-				if decided[i], err = decisions(profile, archName); err != nil {
-					return fmt.Errorf("%s: %w", path, err)
+				if decided[i], err = decisions(profile.LinuxSeccomp, archName); err != nil {
+					return profile.in(err)
 				}
 			}
 			return a.printSeccompDiff(c.Args().Slice(), decided)
@@ -122,7 +122,7 @@ type profileFile struct {
 }
 
 // readProfile finds the profile in a bundle, a config or a file of its own.
-func readProfile(path string) (*specs.LinuxSeccomp, error) {
+func readProfile(path string) (*namedProfile, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, "config.json")
 	}
@@ -141,7 +141,7 @@ func readProfile(path string) (*specs.LinuxSeccomp, error) {
 	case file.Linux != nil && file.Linux.Seccomp == nil:
 		return nil, fmt.Errorf("%s: no profile: linux.seccomp (/linux/seccomp) is not there", path)
 	case file.Linux != nil:
-		return file.Linux.Seccomp, nil
+		return &namedProfile{file.Linux.Seccomp, path, false}, nil
 	}
 	profile := new(specs.LinuxSeccomp)
 	if err := bundle.Decode(path, raw, profile); err != nil {
@@ -150,7 +150,29 @@ func readProfile(path string) (*specs.LinuxSeccomp, error) {
 	if profile.DefaultAction == "" {
 		return nil, fmt.Errorf("%s: neither a config.json nor a seccomp profile: it has no linux and no defaultAction", path)
 	}
-	return profile, nil
+	return &namedProfile{profile, path, true}, nil
+}
+
+// namedProfile is a profile, and where it is from.
+type namedProfile struct {
+	*specs.LinuxSeccomp
+
+	file  string
+	alone bool // no config.json around it
+}
+
+// in tells mistakes in the profile by the file, and by the pointer of that file.
+func (p *namedProfile) in(err error) error {
+	wrong, ok := errors.AsType[*seccomp.FieldError](err)
+	switch {
+	case !ok:
+		return err
+	case !p.alone:
+		return fmt.Errorf("%s: %w", p.file, err)
+	case wrong.Field == "":
+		return fmt.Errorf("%s: %w", p.file, wrong.Err)
+	}
+	return fmt.Errorf("%s: %s: %w", p.file, wrong.Field, wrong.Err)
 }
 
 // maxDocument is the most that is read of a file that a person names.
