@@ -46,6 +46,9 @@ NAME check --strict web && NAME run --bundle web web
 			}
 			o.SystemdCgroup, o.Rootless = a.global.systemdCgroup, a.global.rootless
 			path := c.Args().First()
+			if path == "" && c.Args().Present() { // a variable that is not set, and not the current directory
+				return errors.New("BUNDLE is empty: want a bundle's directory, a config file, or nothing for the current directory")
+			}
 			if _, err := absolute("BUNDLE", path); err != nil {
 				return err
 			}

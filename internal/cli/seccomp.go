@@ -123,6 +123,9 @@ type profileFile struct {
 
 // readProfile finds the profile in a bundle, a config or a file of its own.
 func readProfile(path string) (*namedProfile, error) {
+	if path == "" {
+		return nil, errors.New("PROFILE is empty: want a bundle's directory, a config.json, or a file with the profile alone")
+	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, "config.json")
 	}
