@@ -51,7 +51,7 @@ func (c *creation) startInit() (err error) {
 	pidsMax.Close() // nil does no harm
 	restore()
 	if err != nil {
-		return startError(err)
+		return startError(c.explain(err))
 	}
 	return c.settle(config)
 }
@@ -105,7 +105,7 @@ func (c *creation) settle(config *proto.Config) error {
 		err = c.dir.Stage(c.state)
 	}
 	if err != nil {
-		return startError(fmt.Errorf("%w%s", err, undoText(c.killInit())))
+		return startError(fmt.Errorf("%w%s", c.explain(err), undoText(c.killInit())))
 	}
 	c.exe.Settle()
 	return nil
@@ -190,7 +190,7 @@ func (c *creation) killInit() error {
 
 func (c *creation) awaitMounts() error {
 	if err := c.init.AwaitMounted(); err != nil {
-		return startError(c.memoryHint(err))
+		return startError(c.explain(c.memoryHint(err)))
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (c *creation) awaitReady() error {
 		err = c.init.AwaitReady()
 	}
 	if err != nil {
-		return startError(c.interruption.explain(c.memoryHint(err)))
+		return startError(c.explain(c.memoryHint(err)))
 	}
 	return nil
 }
@@ -246,7 +246,7 @@ func (c *creation) handOver() error {
 		err = c.cgroup.Started()
 	}
 	if err != nil {
-		return startError(c.memoryHint(err))
+		return startError(c.explain(c.memoryHint(err)))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ type creation struct {
 	init    *launch.Init
 	notify  *notifier
 	hooked  bool // hooks may have run: what they did is undone by poststop
-	// interruption is what signals do while hooks run; nil without hooks.
+	// interruption is what signals do meanwhile; nil where they do what they always did.
 	interruption *interruption
 	network      network
 	rdt          *resctrl.Group // nil without linux.intelRdt
@@ -58,14 +58,15 @@ var createSteps = []step.Step[*creation]{
 	{Name: "seccomp", Run: (*creation).compileFilter},
 	{Name: "class of service", Run: (*creation).planRdt},
 	{Name: "network devices there", Run: (*creation).findNetDevices},
+	{Name: "interruption", Run: (*creation).awaitCaught},
 	{Name: "state", Run: (*creation).reserve, Undo: (*creation).forget}, // the intent, before the first side effect
 	{Name: "notify", Run: (*creation).openNotify, Undo: (*creation).closeNotify},
 	{Name: "console", Run: (*creation).openConsole, Undo: (*creation).closeConsole},
 	{Name: "cgroup", Run: (*creation).makeCgroup, Undo: (*creation).removeCgroup},
 	{Name: "resctrl", Run: (*creation).makeRdt, Undo: (*creation).removeRdt},
 	{Name: "init", Run: (*creation).startInit, Undo: (*creation).killInit},
-	{Name: "mounts", Run: (*creation).awaitMounts},
 	{Name: "signals", Run: (*creation).watch},
+	{Name: "mounts", Run: (*creation).awaitMounts},
 	{Name: "network devices", Run: (*creation).moveNetDevices, Undo: (*creation).returnNetDevices},
 	{Name: "runtime hooks", Run: (*creation).runHooks},
 	{Name: "ready", Run: (*creation).awaitReady},

@@ -22,9 +22,10 @@ type foreground struct {
 	signals chan os.Signal // once they are caught
 	proxy   atomic.Pointer[console.Proxy]
 	hooks   atomic.Pointer[hooks.Interrupt] // of those that run when the workload has ended
+	passed  atomic.Int32                    // the last signal of those that interrupt that was passed on, or 0
 }
 
-// arm starts to catch the signals that people send. Until then one ends this process, and with it the unfinished workload. It
+// arm starts to catch the signals that people send. Until then one ends this process, and with it the unfinished workload, or undoes a run. It
 // takes the Go runtime a conversation of two threads for each of them: the time for it is while the stage is at work.
 func (f *foreground) arm(terminal bool) {
 	if f == nil {
@@ -103,11 +104,22 @@ func (f *foreground) forward(s syscall.Signal, pidfd int) {
 	case s == unix.SIGPIPE:
 	case s == unix.SIGWINCH && proxy != nil:
 		_ = proxy.Resize()
+	case !slices.Contains(interrupting[:], s):
+		_ = sys.PidfdSendSignal(pidfd, s)
 	default:
-		if err := sys.PidfdSendSignal(pidfd, s); errors.Is(err, unix.ESRCH) && slices.Contains(interrupting[:], s) {
+		f.passed.Store(int32(s))
+		if err := sys.PidfdSendSignal(pidfd, s); errors.Is(err, unix.ESRCH) {
 			f.hooks.Load().Raise(s)
 		}
 	}
+}
+
+// passedOn is the signal that a process may have died of which was not the workload yet; 0 without one.
+func (f *foreground) passedOn() syscall.Signal {
+	if f == nil {
+		return 0
+	}
+	return syscall.Signal(f.passed.Load())
 }
 
 // finish shows the rest of the terminal's output, and gives the caller's terminal back as it was.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"tare/internal/sys"
 	"tare/libcontainer/hooks"
@@ -13,44 +15,94 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interruption has a signal end a creation cleanly while it waits for hooks, which may take for ever: the hook is killed, what
-// was made is undone, and the poststop hooks run. Without hooks there is nothing to wait for, and a signal ends the
-// process as it always did. A nil interruption does nothing.
+// interruption has a signal end a creation cleanly: what was made is undone, and the poststop hooks run. A run in the foreground has one from
+// its first step on: it is a person's. Others have one while they wait for hooks, which may take for ever, and which the signal kills;
+// else it ends the process as it always did, and what is left is found by the manager's delete. A nil interruption does nothing.
 type interruption struct {
 	event   *hooks.Interrupt
 	signals chan os.Signal
+	caught  chan struct{} // closed once the signals are caught
 	obeyed  chan struct{} // closed once no more signal will be obeyed
+	init    atomic.Int32  // a pidfd of our own, which is there for as long as the signals are caught; 0 before there is an init process
 }
 
 // interrupting are the signals by which people and managers end a command.
 var interrupting = [...]syscall.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM}
 
-// watch begins to catch signals, if there are hooks.
-func (c *creation) watch() error {
-	h := c.bundle.Spec.Hooks
-	if h == nil {
-		return nil
-	}
+func newInterruption() (*interruption, error) {
 	event, err := hooks.NewInterrupt()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.interruption = &interruption{event: event}
-	c.foreground.endHooks(event)
-	if !hasCreateHooks(h) {
+	return &interruption{event: event}, nil
+}
+
+// catch begins to catch signals, beside what the caller does: it takes the Go runtime a conversation of two threads for each of them.
+func (i *interruption) catch() {
+	i.signals = make(chan os.Signal, len(interrupting))
+	i.caught, i.obeyed = make(chan struct{}), make(chan struct{})
+	go func() {
+		for _, s := range interrupting {
+			if !signal.Ignored(s) { // by nohup(1), for instance: it stays so
+				signal.Notify(i.signals, s)
+			}
+		}
+		close(i.caught)
+		i.obey()
+	}()
+}
+
+// obey ends the runtime's hooks, and those that the init process runs with it.
+func (i *interruption) obey() {
+	defer close(i.obeyed)
+	for s := range i.signals {
+		i.event.Raise(s.(syscall.Signal))
+		i.killInit()
+	}
+	if init := i.init.Load(); init > 0 {
+		sys.Close(int(init))
+	}
+}
+
+func (i *interruption) killInit() {
+	if init := i.init.Load(); init > 0 {
+		_ = sys.PidfdSendSignal(int(init), unix.SIGKILL)
+	}
+}
+
+// awaitCaught makes sure, before anything is made, that no signal can leave it behind.
+func (c *creation) awaitCaught() error {
+	if !c.interruption.watches() {
 		return nil
 	}
-	init, err := sys.PidfdOpen(c.init.Pid) // one of our own, which is there for as long as the signals are caught
+	<-c.interruption.caught
+	return c.interruption.event.Err()
+}
+
+// watch has signals end the init process, too. Without a foreground they are caught from here on, if there are hooks to wait for.
+func (c *creation) watch() (err error) {
+	h := c.bundle.Spec.Hooks
+	if c.interruption == nil && h != nil {
+		if c.interruption, err = newInterruption(); err != nil {
+			return err
+		}
+		if hasCreateHooks(h) {
+			c.interruption.catch()
+			<-c.interruption.caught
+		}
+	}
+	c.foreground.endHooks(c.interruption.hooks())
+	if !c.interruption.watches() {
+		return nil
+	}
+	init, err := sys.PidfdOpen(c.init.Pid)
 	if err != nil {
 		return err
 	}
-	c.interruption.signals, c.interruption.obeyed = make(chan os.Signal, len(interrupting)), make(chan struct{})
-	for _, s := range interrupting {
-		if !signal.Ignored(s) { // by nohup(1), for instance: it stays so
-			signal.Notify(c.interruption.signals, s)
-		}
+	c.interruption.init.Store(int32(init))
+	if c.interruption.event.Err() != nil { // obey came too early for it
+		c.interruption.killInit()
 	}
-	go c.interruption.obey(init)
 	return nil
 }
 
@@ -59,17 +111,7 @@ func hasCreateHooks(h *specs.Hooks) bool {
 	return len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
-// obey ends the runtime's hooks, and those that the init process runs with it.
-func (i *interruption) obey(init int) {
-	defer close(i.obeyed)
-	defer sys.Close(init)
-	for s := range i.signals {
-		i.event.Raise(s.(syscall.Signal))
-		_ = sys.PidfdSendSignal(init, unix.SIGKILL)
-	}
-}
-
-// watches says whether signals are for the hooks. The workload gets none until they are through: the init process would die of it before
+// watches says whether signals end the creation. The workload gets none meanwhile: the init process would die of it before
 // the interruption was noticed, and nobody would know why.
 func (i *interruption) watches() bool { return i != nil && i.signals != nil }
 
@@ -85,12 +127,23 @@ func (i *interruption) end() error {
 	return i.event.Err()
 }
 
-// explain says of an init process that has died whether it was for a signal.
-func (i *interruption) explain(err error) error {
-	if i == nil || i.event.Err() == nil {
+// explain says of an init process that has died whether it was for a signal. A terminal sends one to both of us: its death may be noticed
+// first.
+func (c *creation) explain(err error) error {
+	if c.interruption == nil {
 		return err
 	}
-	return fmt.Errorf("%w while hooks ran", i.event.Err())
+	for range 10 {
+		interrupted := c.interruption.event.Err()
+		if s := c.foreground.passedOn(); interrupted == nil && s != 0 {
+			interrupted = hooks.Interrupted(s)
+		}
+		if interrupted != nil {
+			return fmt.Errorf("%w: the container is not made", interrupted)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return err
 }
 
 // hooks is what ends a hook of the runtime's.

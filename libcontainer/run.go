@@ -15,6 +15,12 @@ func Run(o RunOptions) (int, error) {
 	if !o.Detach {
 		c.foreground = new(foreground)
 		defer c.foreground.finish()
+		interruption, err := newInterruption()
+		if err != nil {
+			return 0, err
+		}
+		c.interruption = interruption
+		c.interruption.catch()
 		if !o.NoSubreaper {
 			if err := sys.SetChildSubreaper(); err != nil {
 				return 0, err

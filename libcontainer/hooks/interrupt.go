@@ -42,6 +42,11 @@ func (i *Interrupt) Err() error {
 	if s == 0 {
 		return nil
 	}
+	return Interrupted(s)
+}
+
+// Interrupted is the error of what a signal has ended.
+func Interrupted(s unix.Signal) error {
 	return fmt.Errorf("interrupted by signal %d (%s)", int(s), unix.SignalName(s))
 }
 

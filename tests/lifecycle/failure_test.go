@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -173,6 +175,51 @@ func TestErrors_SignalInAHookOfCreateUndoesIt(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// A signal at whatever moment of a run leaves nothing, whether it comes to the runtime alone or, as from a terminal, to its whole process group.
+func TestErrors_SignalToRunLeavesNothing(t *testing.T) {
+	t.Parallel()
+	NeedRoot(t)
+	interrupted := 0
+	for delay := range 40 {
+		c := NewContainer(t, Args("sleep"))
+		cmd := c.Command("run", "--bundle", c.Dir, c.ID)
+		stderr, err := os.Create(c.Dir + "/stderr")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stderr = stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		sig, target := unix.SIGTERM, 1
+		if delay%2 == 1 {
+			sig, target = unix.SIGINT, -1
+		}
+		Begin(t, cmd)
+		time.Sleep(time.Duration(delay) * time.Millisecond / 2)
+		if err := unix.Kill(target*cmd.Process.Pid, sig); err != nil {
+			t.Fatal(err)
+		}
+		// A workload that did not catch it yet is not ended by it: it is process 1.
+		deaf := time.AfterFunc(2*time.Second, func() { c.Tare("delete", "--force", c.ID) })
+		Finish(t, cmd)
+		deaf.Stop()
+		stderr.Close()
+		text, _ := os.ReadFile(stderr.Name())
+		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		switch code := status.ExitStatus(); {
+		case status.Signal() == sig: // before anything was made
+		case code == 2, code == 64+int(sig), code == 128+int(unix.SIGKILL): // the workload's: of its Go runtime, its own, of the delete
+		case code == 1 && strings.Contains(string(text), "interrupted by signal"):
+			interrupted++
+		default:
+			t.Errorf("%v after %d half milliseconds: %#x, %s", sig, delay, status, text)
+		}
+		Eventually(t, "the last trace to go", func() bool { return c.Traces() == nil })
+	}
+	if interrupted == 0 {
+		t.Error("no creation was interrupted")
 	}
 }
 
