@@ -14,22 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestProbeUnix(t *testing.T) {
-	dir := t.TempDir()
-	deep := filepath.Join(dir, strings.Repeat("d", 100), strings.Repeat("e", 100))
+// listenDeep listens at s in a directory below dir whose path is longer than a socket address.
+func listenDeep(t *testing.T, dir string) (deep string, listener *os.File) {
+	t.Helper()
+	deep = filepath.Join(dir, strings.Repeat("d", 100), strings.Repeat("e", 100))
 	if err := os.MkdirAll(deep, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenDir(deep)
+	listener, err := ListenUnixAt(openDir(t, deep), "s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	listener, err := ListenUnixAt(d, "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
+	t.Cleanup(func() { listener.Close() })
+	return deep, listener
+}
+
+func TestProbeUnix(t *testing.T) {
+	dir := t.TempDir()
+	deep, listener := listenDeep(t, dir)
 	for range 3 { // which leaves no connection behind
 		if err := ProbeUnix(deep + "/s"); err != nil {
 			t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -187,20 +186,7 @@ func TestUnixgram(t *testing.T) {
 
 // A path that is longer than a socket address is no invalid argument: callers have state directories that deep.
 func TestUnixSockets_LongPath(t *testing.T) {
-	deep := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))
-	if err := os.MkdirAll(deep, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	d, err := OpenDir(deep)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	listener, err := ListenUnixAt(d, "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
+	deep, _ := listenDeep(t, t.TempDir())
 	gram, err := ListenUnixgram(deep, "gram", 0o600)
 	if err != nil {
 		t.Fatal(err)
