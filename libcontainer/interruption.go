@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,6 +11,7 @@ import (
 
 	"tare/internal/sys"
 	"tare/libcontainer/hooks"
+	"tare/libcontainer/launch"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -140,6 +142,9 @@ func (c *creation) explain(err error) error {
 		}
 		if interrupted != nil {
 			return fmt.Errorf("%w: the container is not made", interrupted)
+		}
+		if !errors.Is(err, launch.ErrInitGone) {
+			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
