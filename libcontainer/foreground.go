@@ -22,7 +22,7 @@ type foreground struct {
 	signals chan os.Signal // once they are caught
 	proxy   atomic.Pointer[console.Proxy]
 	hooks   atomic.Pointer[hooks.Interrupt] // of those that run when the workload has ended
-	passed  atomic.Int32                    // the last signal of those that interrupt that was passed on, or 0
+	passed  chan syscall.Signal             // gets the first of those that interrupt that was passed on; nil where nobody asks
 }
 
 // arm starts to catch the signals that people send. Until then one ends this process, and with it the unfinished workload, or undoes a run. It
@@ -107,19 +107,22 @@ func (f *foreground) forward(s syscall.Signal, pidfd int) {
 	case !slices.Contains(interrupting[:], s):
 		_ = sys.PidfdSendSignal(pidfd, s)
 	default:
-		f.passed.Store(int32(s))
+		select {
+		case f.passed <- s:
+		default:
+		}
 		if err := sys.PidfdSendSignal(pidfd, s); errors.Is(err, unix.ESRCH) {
 			f.hooks.Load().Raise(s)
 		}
 	}
 }
 
-// passedOn is the signal that a process may have died of which was not the workload yet; 0 without one.
-func (f *foreground) passedOn() syscall.Signal {
+// passedOn has the signal that a process may have died of which was not the workload yet.
+func (f *foreground) passedOn() <-chan syscall.Signal {
 	if f == nil {
-		return 0
+		return nil
 	}
-	return syscall.Signal(f.passed.Load())
+	return f.passed
 }
 
 // finish shows the rest of the terminal's output, and gives the caller's terminal back as it was.

@@ -24,6 +24,7 @@ type interruption struct {
 	event   *hooks.Interrupt
 	signals chan os.Signal
 	caught  chan struct{} // closed once the signals are caught
+	raised  chan struct{} // has something in it once there was one
 	obeyed  chan struct{} // closed once no more signal will be obeyed
 	init    atomic.Int32  // a pidfd of our own, which is there for as long as the signals are caught; 0 before there is an init process
 }
@@ -36,7 +37,7 @@ func newInterruption() (*interruption, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &interruption{event: event}, nil
+	return &interruption{event: event, raised: make(chan struct{}, 1)}, nil
 }
 
 // catch begins to catch signals, beside what the caller does: it takes the Go runtime a conversation of two threads for each of them.
@@ -59,6 +60,10 @@ func (i *interruption) obey() {
 	defer close(i.obeyed)
 	for s := range i.signals {
 		i.event.Raise(s.(syscall.Signal))
+		select {
+		case i.raised <- struct{}{}:
+		default: // it is not the first
+		}
 		i.killInit()
 	}
 	if init := i.init.Load(); init > 0 {
@@ -129,26 +134,27 @@ func (i *interruption) end() error {
 	return i.event.Err()
 }
 
-// explain says of an init process that has died whether it was for a signal. A terminal sends one to both of us: its death may be noticed
-// first.
+// explain says of a failure whether it was for a signal. A terminal sends one to the init process, too, whose death may be noticed first: the
+// signal then gets a moment to come.
 func (c *creation) explain(err error) error {
-	if c.interruption == nil {
+	i := c.interruption
+	if i == nil {
 		return err
 	}
-	for range 10 {
-		interrupted := c.interruption.event.Err()
-		if s := c.foreground.passedOn(); interrupted == nil && s != 0 {
+	interrupted := i.event.Err()
+	if interrupted == nil && errors.Is(err, launch.ErrInitGone) {
+		select {
+		case <-i.raised:
+			interrupted = i.event.Err()
+		case s := <-c.foreground.passedOn():
 			interrupted = hooks.Interrupted(s)
+		case <-time.After(10 * time.Millisecond):
 		}
-		if interrupted != nil {
-			return fmt.Errorf("%w: the container is not made", interrupted)
-		}
-		if !errors.Is(err, launch.ErrInitGone) {
-			return err
-		}
-		time.Sleep(time.Millisecond)
 	}
-	return err
+	if interrupted == nil {
+		return err
+	}
+	return fmt.Errorf("%w: the container is not made", interrupted)
 }
 
 // hooks is what ends a hook of the runtime's.

@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"errors"
+	"syscall"
 
 	"tare/internal/step"
 	"tare/internal/sys"
@@ -13,7 +14,7 @@ import (
 func Run(o RunOptions) (int, error) {
 	c := &creation{o: &o.CreateOptions, run: true, recorder: newRecorder(o.RecordSeccomp)}
 	if !o.Detach {
-		c.foreground = new(foreground)
+		c.foreground = &foreground{passed: make(chan syscall.Signal, 1)}
 		defer c.foreground.finish()
 		interruption, err := newInterruption()
 		if err != nil {
